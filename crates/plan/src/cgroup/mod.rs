@@ -1,0 +1,79 @@
+//! `linux.resources` and `linux.cgroupsPath` -> where the container's cgroup is
+//! and what is written into it. Pure: the formulas and rules live here, the
+//! writing in `libcgroups`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CgroupMode, ConfigPath};
+
+/// The container's control group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CgroupPlan {
+    /// Who makes it.
+    pub manager: CgroupManager,
+    /// How the host mounts cgroups.
+    pub mode: CgroupMode,
+    /// Path below the root of every hierarchy, absolute, clean: `/corten/c1`.
+    pub path: String,
+    /// The directories to make and join: one for v2, one for each v1 hierarchy,
+    /// both when hybrid.
+    pub directories: Vec<CgroupDirectory>,
+    /// What is written, in order, before the container's program runs.
+    pub settings: Vec<Setting>,
+    /// v2: the device program; `None` when every device is allowed or the
+    /// hierarchy is v1 (there the rules are settings of `devices`).
+    pub device_program: Option<DeviceProgram>,
+}
+
+/// Who makes cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CgroupManager {
+    /// This program, by mkdir.
+    Cgroupfs,
+    /// Nobody: the container stays where its caller is (`--cgroup-manager disabled`).
+    Disabled,
+}
+
+/// One cgroup directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CgroupDirectory {
+    /// Controllers here (`cpu`, `name=systemd`); empty for v2.
+    pub controllers: Vec<String>,
+    /// Mount point of the hierarchy on the host.
+    pub mount: String,
+    /// The v2 hierarchy.
+    pub v2: bool,
+    /// v2: controllers that must be enabled in `cgroup.subtree_control` of every
+    /// ancestor because a setting needs them.
+    pub enable: Vec<String>,
+}
+
+/// One value for one cgroup file. One writer serves every controller, `unified` and `update`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Setting {
+    /// Index into [`CgroupPlan::directories`].
+    pub directory: usize,
+    /// `memory.max`: a plain name, never a path.
+    pub file: String,
+    /// Written by one write(2); several lines are several writes.
+    pub value: String,
+    /// Where it came from.
+    pub from: ConfigPath,
+    /// The value is what the kernel would do without the file (no limit), so a
+    /// missing file is fine (no swap accounting, no `rsvd`).
+    pub optional: bool,
+}
+
+/// An eBPF program of type `BPF_PROG_TYPE_CGROUP_DEVICE`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceProgram {
+    /// `struct bpf_insn`, each as the little-endian 64-bit word the kernel reads.
+    pub instructions: Vec<u64>,
+    /// Where it came from.
+    pub from: ConfigPath,
+}

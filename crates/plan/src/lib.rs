@@ -1,0 +1,25 @@
+//! `config.json` + [`Request`] + [`HostFacts`] -> a validated [`Plan`].
+//!
+//! ```text
+//! config.json ──► spec::load ──┐
+//! command line ──► Request ────┼──► build ──► Plan (data) ──► libcontainer executes it
+//! kernel ──────► HostFacts ────┘     pure             └────► explain prints it
+//! ```
+//!
+//! This crate makes no system call, reads no environment and no clock. It says
+//! *what will be done*, as data; every step carries the [`ConfigPath`] of the
+//! property it came from, so whoever carries it out can name the property that
+//! the kernel refused.
+
+pub mod cgroup;
+mod error;
+mod host;
+mod ops;
+mod path;
+mod request;
+
+pub use error::{Errors, PlanError, Problem, Warning};
+pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
+pub use ops::*;
+pub use path::ConfigPath;
+pub use request::{Request, TerminalHost};

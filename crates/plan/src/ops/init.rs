@@ -1,0 +1,240 @@
+//! What happens inside, with the code of `corten`, before the hand-off to the stub.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DeviceKind, Hook, MountOp, NamespaceKind, Propagation, Slot};
+
+/// When an [`InitOp`] runs. The order of the variants is the order of the phases;
+/// `build::order` gives the reason for each edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InitPhase {
+    /// Into cgroups and namespaces.
+    Enter,
+    /// The network of a new network namespace.
+    Network,
+    /// The root tree is in place and nothing shows through to the host.
+    Root,
+    /// `mounts`, in the order of the configuration.
+    Mounts,
+    /// Device nodes and links below `/dev`.
+    Devices,
+    /// Hooks that must see the mounts and the old root.
+    Hooks,
+    /// The host's file system goes out of reach.
+    Pivot,
+    /// What needs the container's own root: console, names, sysctls.
+    Inside,
+    /// Nothing is created below the root any more.
+    ReadOnly,
+    /// Nothing below these paths is read any more.
+    Masks,
+    /// Which program will run, looked up in the finished root.
+    Program,
+}
+
+/// One operation of init.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+pub enum InitOp {
+    /// v1: writes `0` to `tasks` of every hierarchy (a single-threaded process
+    /// moving itself waits for no RCU grace period; `cgroup.procs` would).
+    JoinCgroups,
+    /// Asks for the id maps and waits; then becomes uid 0, gid 0 of the new namespace.
+    AwaitIdMap,
+    /// `setns`.
+    JoinNamespace {
+        /// Kind, checked by the kernel again.
+        kind: NamespaceKind,
+        /// Opened by the parent.
+        slot: Slot,
+    },
+    /// v1 and hybrid: `unshare(CLONE_NEWCGROUP)` after the cgroups were joined.
+    UnshareCgroup,
+    /// `keyctl(JOIN_SESSION_KEYRING, "_ses.<id>")`; a kernel without keyrings is fine.
+    NewSessionKeyring {
+        /// `_ses.<id>`
+        name: String,
+    },
+    /// Sets `lo` up in a new network namespace.
+    BringUpLoopback,
+    /// Propagation of `/` before anything is mounted, so that nothing reaches the host.
+    SetRootPropagation(Propagation),
+    /// Moves the detached root tree onto its own path in this mount namespace.
+    AttachRoot {
+        /// From `ParentOp::OpenRoot`.
+        slot: Slot,
+    },
+    /// Opens the root without a mount namespace of its own.
+    OpenRootInPlace,
+    /// One of `mounts`.
+    Mount(MountOp),
+    /// A device node, made and then verified (an existing one must be the same).
+    MakeDevice(DeviceNode),
+    /// A symlink below `/dev`; one that exists with the same target is fine.
+    MakeLink {
+        /// `/dev/fd`
+        path: String,
+        /// `/proc/self/fd`
+        target: String,
+        /// Replace whatever is there (`/dev/ptmx`).
+        replace: bool,
+    },
+    /// The parent runs `prestart` and `createRuntime` and sets the last limits.
+    AwaitHooks,
+    /// `hooks.createContainer`.
+    RunHook(Hook),
+    /// The root of this process becomes the container's.
+    ChangeRoot(RootChange),
+    /// `linux.rootfsPropagation`, on the new `/`.
+    SetPropagation(Propagation),
+    /// Opens the pty in the container's own devpts, sends the master to the
+    /// parent, makes the slave `/dev/console`, the controlling terminal and stdio.
+    OpenConsole {
+        /// `process.consoleSize`
+        size: Option<ConsoleSize>,
+        /// Owner of the slave.
+        uid: u32,
+    },
+    /// sethostname(2)
+    SetHostname(String),
+    /// setdomainname(2)
+    SetDomainname(String),
+    /// One `linux.sysctl`, written through a private procfs.
+    WriteSysctl {
+        /// Path below `/proc/sys`, slashes: `net/ipv4/ip_forward`.
+        file: String,
+        /// Written by one write(2).
+        value: String,
+    },
+    /// Makes the working directory if it is missing, and keeps a descriptor of it.
+    OpenWorkingDirectory {
+        /// Absolute path.
+        path: String,
+        /// Owner of a directory made here.
+        uid: u32,
+        /// Group of a directory made here.
+        gid: u32,
+    },
+    /// A mount that had to stay writable until now (`/dev`, tmpfs with `ro`).
+    MakeReadOnly {
+        /// Absolute path.
+        target: String,
+    },
+    /// One of `linux.readonlyPaths`; a path that does not exist is skipped.
+    ProtectPath {
+        /// Absolute path.
+        path: String,
+    },
+    /// `root.readonly`.
+    MakeRootReadOnly,
+    /// One of `linux.maskedPaths`; a path that does not exist is skipped.
+    MaskPath {
+        /// Absolute path.
+        path: String,
+        /// The host's `/dev/null`, for files.
+        null: Slot,
+    },
+    /// umask(2); 0022 when the configuration names none, as the peers do.
+    SetUmask(u32),
+    /// Finds `args[0]` in the container's `PATH` and `HOME` in its `/etc/passwd`.
+    FindProgram,
+}
+
+impl InitOp {
+    /// When it runs.
+    pub const fn phase(&self) -> InitPhase {
+        match self {
+            Self::JoinCgroups
+            | Self::AwaitIdMap
+            | Self::JoinNamespace { .. }
+            | Self::UnshareCgroup
+            | Self::NewSessionKeyring { .. } => InitPhase::Enter,
+            Self::BringUpLoopback => InitPhase::Network,
+            Self::SetRootPropagation(_) | Self::AttachRoot { .. } | Self::OpenRootInPlace => {
+                InitPhase::Root
+            }
+            Self::Mount(_) => InitPhase::Mounts,
+            Self::MakeDevice(_) | Self::MakeLink { .. } => InitPhase::Devices,
+            Self::AwaitHooks | Self::RunHook(_) => InitPhase::Hooks,
+            Self::ChangeRoot(_) => InitPhase::Pivot,
+            Self::SetPropagation(_)
+            | Self::OpenConsole { .. }
+            | Self::SetHostname(_)
+            | Self::SetDomainname(_)
+            | Self::WriteSysctl { .. }
+            | Self::OpenWorkingDirectory { .. } => InitPhase::Inside,
+            Self::MakeReadOnly { .. } | Self::ProtectPath { .. } | Self::MakeRootReadOnly => {
+                InitPhase::ReadOnly
+            }
+            Self::MaskPath { .. } => InitPhase::Masks,
+            Self::SetUmask(_) | Self::FindProgram => InitPhase::Program,
+        }
+    }
+}
+
+/// How the root is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RootChange {
+    /// `pivot_root(".", ".")`, then the old root is detached.
+    Pivot,
+    /// `--no-pivot`: `MS_MOVE` onto `/` and chroot, after every procfs and sysfs
+    /// of the host was unmounted or covered.
+    Move,
+    /// No mount namespace, or one that belongs to others: chroot only.
+    Chroot,
+}
+
+/// Terminal size in character cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsoleSize {
+    /// Rows.
+    pub height: u16,
+    /// Columns.
+    pub width: u16,
+}
+
+/// What a node is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum NodeKind {
+    /// mknod(2)
+    Device {
+        /// Character or block.
+        device: DeviceKind,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// mkfifo(3)
+    Fifo,
+    /// The host's node, bound: for user namespaces, where mknod is refused.
+    Bind {
+        /// From `ParentOp::OpenHostDevice`.
+        slot: Slot,
+        /// Character or block.
+        device: DeviceKind,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+}
+
+/// One device node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceNode {
+    /// Absolute path inside the container.
+    pub path: String,
+    /// What it is.
+    pub node: NodeKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner inside the container.
+    pub uid: u32,
+    /// Group inside the container.
+    pub gid: u32,
+}

@@ -1,0 +1,149 @@
+//! What happens inside after the hand-off: the sealed stub's script.
+//!
+//! Everything here is a plain system call whose arguments are known before the
+//! clone, because the stub is written and sealed before it. The only things it
+//! learns from init are the path of the program and its environment, which it
+//! finds on its own stack.
+
+use serde::{Deserialize, Serialize};
+
+use super::Hook;
+
+/// When a [`LastOp`] runs. The order of the variants is the order of the phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LastPhase {
+    /// Into the pid namespace of others, where only the stub may be seen.
+    Fork,
+    /// Marks and labels that need privilege.
+    Privileged,
+    /// Seccomp without no_new_privs: needs CAP_SYS_ADMIN, so before identity.
+    EarlySeccomp,
+    /// Groups, ids, capabilities, working directory.
+    Identity,
+    /// Seccomp with no_new_privs: as late as possible.
+    LateSeccomp,
+    /// Tell the parent, wait for `start`.
+    Gate,
+    /// `startContainer` hooks.
+    Hooks,
+    /// Close what is left and become the program.
+    Execute,
+}
+
+/// One operation of the stub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+pub enum LastOp {
+    /// Forks into the pid namespace that init joined; the child goes on, the
+    /// outer process reports the child's pid and leaves.
+    ForkIntoPidNamespace,
+    /// `prctl(PR_SET_NO_NEW_PRIVS)`
+    NoNewPrivileges,
+    /// `seccomp(SECCOMP_SET_MODE_FILTER)`
+    LoadSeccomp {
+        /// `true`: after identity, with no_new_privs. `false`: before it.
+        late: bool,
+        /// The program and flags.
+        program: SeccompProgram,
+    },
+    /// Gives descriptors 0 to 2 to the container's user when they are pipes or
+    /// sockets, so that it can reopen `/dev/stdout`.
+    OwnStdio {
+        /// Owner.
+        uid: u32,
+    },
+    /// Drops from the bounding set every capability not in the mask.
+    LimitBounding {
+        /// Mask of what stays.
+        keep: u64,
+    },
+    /// setgroups(2), setresgid(2), setresuid(2), with capabilities kept across.
+    SetIdentity {
+        /// User inside the container.
+        uid: u32,
+        /// Group inside the container.
+        gid: u32,
+        /// `None` leaves the groups alone.
+        groups: Option<Vec<u32>>,
+    },
+    /// Enters the working directory init opened; tried before identity too, and
+    /// verified to lie inside the root (CVE-2024-21626).
+    ChangeDirectory,
+    /// capset(2) and the ambient set.
+    SetCapabilities(CapabilitySets),
+    /// `faccessat2(program, X_OK)` with the final identity: what cannot be
+    /// executed must fail at create.
+    CheckProgram,
+    /// Tells the parent that everything is done.
+    ReportReady,
+    /// Waits for `start`.
+    AwaitStart,
+    /// `hooks.startContainer`.
+    RunHook(Hook),
+    /// Really closes every descriptor from this one on (execve(2) resolves its
+    /// path before it closes: CVE-2024-21626).
+    CloseDescriptors {
+        /// 3 + preserved ones.
+        first: u32,
+    },
+    /// execve(2)
+    Execute,
+}
+
+impl LastOp {
+    /// When it runs.
+    pub const fn phase(&self) -> LastPhase {
+        match self {
+            Self::ForkIntoPidNamespace => LastPhase::Fork,
+            Self::NoNewPrivileges => LastPhase::Privileged,
+            Self::LoadSeccomp { late: false, .. } => LastPhase::EarlySeccomp,
+            Self::OwnStdio { .. }
+            | Self::LimitBounding { .. }
+            | Self::SetIdentity { .. }
+            | Self::ChangeDirectory
+            | Self::SetCapabilities(_)
+            | Self::CheckProgram => LastPhase::Identity,
+            Self::LoadSeccomp { late: true, .. } => LastPhase::LateSeccomp,
+            Self::ReportReady | Self::AwaitStart => LastPhase::Gate,
+            Self::RunHook(_) => LastPhase::Hooks,
+            Self::CloseDescriptors { .. } | Self::Execute => LastPhase::Execute,
+        }
+    }
+}
+
+/// Capability sets as bit masks (bit n = capability n).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapabilitySets {
+    /// Effective.
+    pub effective: u64,
+    /// Permitted.
+    pub permitted: u64,
+    /// Inheritable.
+    pub inheritable: u64,
+    /// Ambient, raised one by one; must be permitted and inheritable too.
+    pub ambient: u64,
+}
+
+/// A classic BPF program for seccomp(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeccompProgram {
+    /// `struct sock_filter`, each packed as code (16 bits) << 48 | jt << 40 | jf << 32 | k.
+    pub instructions: Vec<u64>,
+    /// `SECCOMP_FILTER_FLAG_*`
+    pub flags: u64,
+    /// The program has a NOTIFY action: a listener must be handed over.
+    pub notifies: bool,
+}
+
+/// What the container runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Program {
+    /// `process.args`
+    pub args: Vec<String>,
+    /// `process.env`, last duplicate wins; `HOME` is added by init when absent or empty.
+    pub env: Vec<String>,
+    /// `process.user.uid`, for `HOME`.
+    pub uid: u32,
+}

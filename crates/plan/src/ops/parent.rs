@@ -1,0 +1,146 @@
+//! What happens outside the container.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hook, NamespaceKind, Slot};
+
+/// When a [`ParentOp`] runs. The order of the variants is the order of the phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ParentPhase {
+    /// Before the clone: everything that init will inherit is opened.
+    BeforeClone,
+    /// Init waits for its id maps.
+    IdMap,
+    /// Init has mounted everything and has not yet changed its root.
+    BeforePivot,
+    /// Init is done but for the start gate.
+    Ready,
+}
+
+/// One operation of the parent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+pub enum ParentOp {
+    /// Opens `linux.namespaces[].path` and checks its type.
+    OpenNamespace {
+        /// Where it goes.
+        slot: Slot,
+        /// Expected kind.
+        kind: NamespaceKind,
+        /// Path on the host.
+        path: String,
+    },
+    /// Clones the tree to be the container's root, detached: `open_tree(rootfs, CLONE | RECURSIVE)`.
+    OpenRoot {
+        /// Where it goes.
+        slot: Slot,
+        /// Absolute path on the host; must not be a symlink.
+        path: String,
+    },
+    /// Clones a bind source, detached.
+    OpenMountSource {
+        /// Where it goes.
+        slot: Slot,
+        /// Absolute path on the host (already joined with the bundle).
+        path: String,
+        /// `rbind`: submounts too.
+        recursive: bool,
+        /// `src-nofollow`: a final symlink is not followed.
+        no_follow: bool,
+        /// `copy-symlink`: a source that is a symlink is recreated, not mounted.
+        copy_symlink: bool,
+    },
+    /// Clones the host's own device node, for containers that may not `mknod`.
+    OpenHostDevice {
+        /// Where it goes.
+        slot: Slot,
+        /// Path on the host.
+        path: String,
+        /// What must be found there.
+        kind: DeviceKind,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// Opens the host's `/dev/null` and verifies that it is 1:3; the source of masks.
+    OpenNull {
+        /// Where it goes.
+        slot: Slot,
+    },
+    /// Writes `/proc/<init>/uid_map` or `gid_map` (and `setgroups` when unprivileged).
+    WriteIdMap {
+        /// `gid_map` when true, `uid_map` when false.
+        groups: bool,
+        /// The lines.
+        map: Vec<IdMapping>,
+    },
+    /// Writes `/proc/self/timens_offsets` before the clone.
+    SetTimeOffset {
+        /// `monotonic` or `boottime`
+        clock: String,
+        /// Whole seconds, may be negative.
+        seconds: i64,
+        /// 0 to 999,999,999
+        nanoseconds: u32,
+    },
+    /// Writes `/proc/<init>/oom_score_adj`.
+    SetOomScore(i32),
+    /// `prlimit` on init, from outside: inside a user namespace a hard limit
+    /// could not be raised any more.
+    SetRlimit(Rlimit),
+    /// `hooks.prestart` or `hooks.createRuntime`.
+    RunHook(Hook),
+}
+
+impl ParentOp {
+    /// When it runs.
+    pub const fn phase(&self) -> ParentPhase {
+        match self {
+            Self::OpenNamespace { .. }
+            | Self::OpenRoot { .. }
+            | Self::OpenMountSource { .. }
+            | Self::OpenHostDevice { .. }
+            | Self::OpenNull { .. }
+            | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
+            Self::WriteIdMap { .. } => ParentPhase::IdMap,
+            Self::RunHook(_) => ParentPhase::BeforePivot,
+            Self::SetOomScore(_) | Self::SetRlimit(_) => ParentPhase::Ready,
+        }
+    }
+}
+
+/// One line of a uid or gid map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdMapping {
+    /// First id inside.
+    pub container_id: u32,
+    /// First id outside.
+    pub host_id: u32,
+    /// How many.
+    pub size: u32,
+}
+
+/// One `process.rlimits` entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rlimit {
+    /// `RLIMIT_NOFILE`
+    pub name: String,
+    /// `u64::MAX` means unlimited.
+    pub soft: u64,
+    /// `u64::MAX` means unlimited.
+    pub hard: u64,
+}
+
+/// Type of a device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// `c` or `u`
+    Char,
+    /// `b`
+    Block,
+}

@@ -1,1 +1,28 @@
-//! runtime-tests
+//! What the tests stand on: a private directory, bundle and state root for each
+//! test, the cgroup view it runs in, a probe inside the container, and the proof
+//! that the host is clean afterwards.
+//!
+//! The runtime under test is a black box: `RUNTIME=/usr/sbin/runc` tests another one.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `RUNTIME` | binary under test | this workspace's `corten` |
+//! | `VIEW` | `host`, `v1`, `v2`, or several with commas | `host,v2` |
+
+mod bundle;
+mod case;
+mod command;
+mod console;
+mod facts;
+mod host;
+mod suite;
+mod view;
+
+pub use bundle::{Bundle, Config};
+pub use case::{Case, skip};
+pub use command::{Finished, Program, Running};
+pub use console::{ConsoleSocket, Terminal};
+pub use facts::{Facts, Mount};
+pub use host::{cgroup_directories, process_is_alive};
+pub use suite::{Test, main, runtime_binary};
+pub use view::View;

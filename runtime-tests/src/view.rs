@@ -1,0 +1,74 @@
+//! Which cgroup tree a test sees at `/sys/fs/cgroup`.
+
+use std::fs;
+use std::process::Command;
+
+/// A way of looking at one machine's cgroups. Each but `Host` is made in a
+/// private mount namespace, so the host never notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The machine as it is.
+    Host,
+    /// The v1 hierarchies without the unified one beside them.
+    V1,
+    /// One cgroup2 mount and nothing else.
+    V2,
+}
+
+impl View {
+    /// The view of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "host" => Some(Self::Host),
+            "v1" => Some(Self::V1),
+            "v2" => Some(Self::V2),
+            _ => None,
+        }
+    }
+
+    /// The name used in `VIEW` and in front of every test's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        }
+    }
+
+    /// The views `VIEW` asks for. On a unified host `v2` would only repeat `host`.
+    pub fn wanted() -> Vec<Self> {
+        match std::env::var("VIEW") {
+            Ok(names) => names
+                .split(',')
+                .map(|name| {
+                    Self::parse(name).unwrap_or_else(|| panic!("VIEW={name}: host, v1 or v2"))
+                })
+                .collect(),
+            Err(_) if host_is_unified() => vec![Self::Host],
+            Err(_) => vec![Self::Host, Self::V2],
+        }
+    }
+
+    /// A command that runs `program` inside the view.
+    pub fn command(self, program: &str) -> Command {
+        let script = match self {
+            Self::Host => return Command::new(program),
+            Self::V1 => "umount /sys/fs/cgroup/unified",
+            Self::V2 => "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+        };
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
+        command.arg(format!("{script}; exec \"$@\""));
+        command.args(["sh", program]);
+        command
+    }
+
+    /// Whether the container will find cgroup2 alone.
+    pub fn is_unified(self) -> bool {
+        self == Self::V2 || (self == Self::Host && host_is_unified())
+    }
+}
+
+fn host_is_unified() -> bool {
+    fs::metadata("/sys/fs/cgroup/cgroup.controllers").is_ok()
+}

@@ -11,15 +11,22 @@
 //! property it came from, so whoever carries it out can name the property that
 //! the kernel refused.
 
+mod build;
 pub mod cgroup;
 mod error;
+pub mod explain;
 mod host;
+pub mod id;
 mod ops;
 mod path;
 mod request;
+mod seccomp;
+pub mod spec;
 
+pub use build::build;
 pub use error::{Errors, PlanError, Problem, Warning};
 pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 pub use ops::*;
 pub use path::ConfigPath;
 pub use request::{Request, TerminalHost};
+pub use spec::Spec;

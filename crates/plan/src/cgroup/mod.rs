@@ -4,7 +4,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CgroupMode, ConfigPath};
+use crate::{CgroupMode, ConfigPath, HostFacts, PlanError, Request, Warning};
+
+/// Where the cgroup chapter leaves what it found.
+#[derive(Default)]
+pub(crate) struct Problems {
+    /// What is wrong.
+    pub problems: Vec<PlanError>,
+    /// What is odd.
+    pub warnings: Vec<Warning>,
+}
+
+/// Adds the container's cgroup to the plan; `None` when a problem was pushed.
+/// (Placeholder with the final signature; written by its own author.)
+pub(crate) fn build(
+    _resources: Option<&oci_spec::runtime::LinuxResources>,
+    _cgroups_path: Option<&str>,
+    request: &Request,
+    host: &HostFacts,
+    _out: &mut Problems,
+) -> Option<CgroupPlan> {
+    Some(CgroupPlan {
+        manager: CgroupManager::Disabled,
+        mode: host.cgroup.mode,
+        path: format!("/corten/{}", request.id),
+        directories: Vec::new(),
+        settings: Vec::new(),
+        device_program: None,
+    })
+}
 
 /// The container's control group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,1 @@
+//! The words of `mounts[].options`. (Placeholder; written by its own author.)

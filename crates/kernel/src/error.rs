@@ -97,6 +97,12 @@ pub fn errno_text(errno: Errno) -> String {
     }
 }
 
+/// The errno of the libc call that just failed on this thread.
+pub(crate) fn last_errno() -> Errno {
+    // SAFETY: errno is a thread local integer; libc gives a valid pointer to it.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -116,7 +116,8 @@ fn run_child(view: View, name: &str, store: &Path) -> Result<Completion, Failed>
     command
         .env(CHILD, name)
         .env(STORE, store)
-        .env("RUNTIME", runtime_binary());
+        .env("RUNTIME", runtime_binary())
+        .env("RUST_BACKTRACE", "0");
     command
         .stdin(Stdio::null())
         .stdout(output)

@@ -188,10 +188,6 @@ fn call(name: &str) -> String {
     let outcome = match name {
         "mkdir" => rustix::fs::mkdir("/tmp/probe-made", Mode::RWXU),
         "chdir" => rustix::process::chdir("/"),
-        "sync" => {
-            rustix::fs::sync();
-            Ok(())
-        }
         "getpriority" => rustix::process::getpriority_process(None).map(drop),
         "sched_yield" => {
             rustix::thread::sched_yield();

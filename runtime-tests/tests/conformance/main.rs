@@ -1,8 +1,33 @@
 //! Conformance to the runtime spec, by its chapters. `RUNTIME=/usr/sbin/runc
 //! cargo test -p runtime-tests --test conformance` tests another runtime.
 
+mod command_line;
+mod devices;
+mod hooks;
+mod identity;
+mod lifecycle;
+mod linux;
+mod mount_options;
+mod mounts;
+mod namespaces;
 mod process;
+mod seccomp;
 
 fn main() -> std::process::ExitCode {
-    runtime_tests::main(env!("CARGO_BIN_EXE_probe"), &[process::TESTS])
+    runtime_tests::main(
+        env!("CARGO_BIN_EXE_probe"),
+        &[
+            process::TESTS,
+            identity::TESTS,
+            namespaces::TESTS,
+            mounts::TESTS,
+            mount_options::TESTS,
+            devices::TESTS,
+            linux::TESTS,
+            seccomp::TESTS,
+            hooks::TESTS,
+            lifecycle::TESTS,
+            command_line::TESTS,
+        ],
+    )
 }

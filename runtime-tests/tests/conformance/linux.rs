@@ -1,0 +1,195 @@
+//! config-linux.md: masked and read-only paths, sysctl, seccomp, personality.
+
+use std::fs;
+
+use runtime_tests::{Case, Test, tests};
+use serde_json::json;
+
+pub const TESTS: &[Test] = tests!["linux":
+    masked_file, masked_directory, masked_missing_is_no_error, masked_paths_in_the_root, masks_of_one_container_are_its_own, masked_dev_null_of_the_image_is_not_used,
+    read_only_paths, read_only_missing_is_no_error, read_only_keeps_other_flags, sysctl_ipc, sysctl_net, sysctl_with_slashes, sysctl_reaches_only_the_container,
+    personality_linux32,
+];
+
+/// "maskedPaths (array of strings, OPTIONAL) will mask over the provided paths": a file reads as nothing.
+fn masked_file(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .push("/linux/maskedPaths", json!("/proc/version"));
+    assert_eq!(case.shell(&mut bundle, "wc -c < /proc/version"), "0");
+}
+
+/// A directory is empty and read-only.
+fn masked_directory(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.push("/linux/maskedPaths", json!("/proc/tty"));
+    let facts = case.facts(&bundle);
+    assert!(facts.mount("/proc/tty").has("ro"));
+    assert_eq!(
+        case.shell(
+            &mut bundle,
+            "ls /proc/tty | wc -l; touch /proc/tty/x 2>/dev/null || echo refused"
+        ),
+        "0\nrefused"
+    );
+}
+
+/// A path that is not there is skipped.
+fn masked_missing_is_no_error(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .push("/linux/maskedPaths", json!("/proc/no/such"))
+        .push("/linux/maskedPaths", json!("/etc/passwd/x"));
+    case.facts(&bundle);
+}
+
+/// Not only procfs can be masked.
+fn masked_paths_in_the_root(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .push("/linux/maskedPaths", json!("/etc/marker"))
+        .push("/linux/maskedPaths", json!("/home"));
+    assert_eq!(
+        case.shell(&mut bundle, "wc -c < /etc/marker; ls /home | wc -l"),
+        "0\n0"
+    );
+    assert_eq!(
+        fs::read_to_string(bundle.rootfs().join("etc/marker")).unwrap(),
+        "of the root\n"
+    );
+}
+
+/// No container can reach another through a mask.
+fn masks_of_one_container_are_its_own(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let all = json!(["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]);
+    bundle.config.set(
+        "/process/capabilities",
+        json!({"bounding": all, "effective": all, "permitted": all}),
+    );
+    bundle.config.push("/linux/maskedPaths", json!("/home"));
+    let line = "mount -o remount,rw,bind /home; mount -o remount,rw /home; touch /home/WROTE; true";
+    case.shell(&mut bundle, line);
+    let found = case
+        .program("find")
+        .args([&case.directory.to_string_lossy(), "-name", "WROTE"])
+        .run()
+        .ok();
+    assert_eq!(found.stdout, "");
+}
+
+/// An image cannot choose what covers a masked file (CVE-2025-31133).
+fn masked_dev_null_of_the_image_is_not_used(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let list = bundle.config.0["mounts"].as_array_mut().unwrap();
+    list.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    std::os::unix::fs::symlink("/etc/marker", bundle.rootfs().join("dev/null")).unwrap();
+    bundle
+        .config
+        .push("/linux/maskedPaths", json!("/proc/version"));
+    bundle.config.shell("cat /proc/version");
+    // An error or an empty file.
+    let finished = case.run(&bundle);
+    assert_eq!(finished.stdout, "", "{}", finished.describe());
+}
+
+/// "readonlyPaths (array of strings, OPTIONAL) will set the provided paths as readonly."
+fn read_only_paths(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .push("/linux/readonlyPaths", json!("/home"))
+        .push("/linux/readonlyPaths", json!("/etc/marker"));
+    let facts = case.facts(&bundle);
+    for target in ["/proc/sys", "/proc/irq", "/home", "/etc/marker"] {
+        assert!(facts.mount(target).has("ro"), "{target}");
+    }
+    let line = "touch /home/x 2>/dev/null || echo no; (echo x > /etc/marker) 2>/dev/null || echo no; cat /etc/marker";
+    assert_eq!(case.shell(&mut bundle, line), "no\nno\nof the root");
+}
+
+/// A path that is not there is skipped.
+fn read_only_missing_is_no_error(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .push("/linux/readonlyPaths", json!("/no/such/path"));
+    case.facts(&bundle);
+}
+
+/// Only `ro` is added to what the mount has.
+fn read_only_keeps_other_flags(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .mount("/mnt", "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev"]);
+    bundle.config.push("/linux/readonlyPaths", json!("/mnt"));
+    let mount = case.facts(&bundle).mount("/mnt");
+    for option in ["ro", "nosuid", "noexec", "nodev"] {
+        assert!(mount.has(option), "{option}: {mount:?}");
+    }
+}
+
+/// "sysctl (object, OPTIONAL) allows kernel parameters to be modified at runtime for the container."
+fn sysctl_ipc(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.set("/linux/sysctl", json!({"kernel.msgmax": "16384", "kernel.sem": "250 32000 32 150", "fs.mqueue.msg_max": "20"}));
+    let line = "cat /proc/sys/kernel/msgmax /proc/sys/kernel/sem /proc/sys/fs/mqueue/msg_max";
+    assert_eq!(
+        case.shell(&mut bundle, line).replace('\t', " "),
+        "16384\n250 32000 32 150\n20"
+    );
+}
+
+/// The network's.
+fn sysctl_net(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.set(
+        "/linux/sysctl",
+        json!({"net.ipv4.ip_forward": "1", "net.ipv4.ping_group_range": "0 0"}),
+    );
+    let line = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/ping_group_range";
+    assert_eq!(case.shell(&mut bundle, line).replace('\t', " "), "1\n0 0");
+}
+
+/// Slashes separate as well as dots; an interface name with dots needs them.
+fn sysctl_with_slashes(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.set(
+        "/linux/sysctl",
+        json!({"net/ipv4/ip_unprivileged_port_start": "80", "net.ipv4.conf.lo.forwarding": "1"}),
+    );
+    let line =
+        "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/conf/lo/forwarding";
+    assert_eq!(case.shell(&mut bundle, line), "80\n1");
+}
+
+/// The host keeps its values.
+fn sysctl_reaches_only_the_container(case: &mut Case) {
+    let path = "/proc/sys/kernel/msgmnb";
+    let before = fs::read_to_string(path).unwrap();
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .set("/linux/sysctl", json!({"kernel.msgmnb": "12345"}));
+    assert_eq!(
+        case.shell(&mut bundle, "cat /proc/sys/kernel/msgmnb"),
+        "12345"
+    );
+    assert_eq!(fs::read_to_string(path).unwrap(), before);
+}
+
+/// "personality (object, OPTIONAL) sets the Linux execution personality."
+fn personality_linux32(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .set("/linux/personality", json!({"domain": "LINUX32"}));
+    let machine = case.facts(&bundle).text("/machine").to_owned();
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(machine, "i686");
+    }
+}

@@ -2,9 +2,22 @@
 //! and what is written into it. Pure: the formulas and rules live here, the
 //! writing in `libcgroups`.
 
+mod block;
+mod bpf;
+mod build;
+mod devices;
+mod limits;
+mod path;
+mod sheet;
+mod unified;
+mod v1;
+mod v2;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{CgroupMode, ConfigPath, HostFacts, PlanError, Request, Warning};
+pub(crate) use build::build;
+
+use crate::{CgroupMode, ConfigPath, PlanError, Warning};
 
 /// Where the cgroup chapter leaves what it found.
 #[derive(Default)]
@@ -13,25 +26,6 @@ pub(crate) struct Problems {
     pub problems: Vec<PlanError>,
     /// What is odd.
     pub warnings: Vec<Warning>,
-}
-
-/// Adds the container's cgroup to the plan; `None` when a problem was pushed.
-/// (Placeholder with the final signature; written by its own author.)
-pub(crate) fn build(
-    _resources: Option<&oci_spec::runtime::LinuxResources>,
-    _cgroups_path: Option<&str>,
-    request: &Request,
-    host: &HostFacts,
-    _out: &mut Problems,
-) -> Option<CgroupPlan> {
-    Some(CgroupPlan {
-        manager: CgroupManager::Disabled,
-        mode: host.cgroup.mode,
-        path: format!("/corten/{}", request.id),
-        directories: Vec::new(),
-        settings: Vec::new(),
-        device_program: None,
-    })
 }
 
 /// The container's control group.
@@ -94,6 +88,24 @@ pub struct Setting {
     /// The value is what the kernel would do without the file (no limit), so a
     /// missing file is fine (no swap accounting, no `rsvd`).
     pub optional: bool,
+    /// What to write where this kernel lacks `file`: another file for the same
+    /// thing (`io.weight` for `io.bfq.weight`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<Alternative>,
+    /// A file of the same directory whose number must not exceed `value`, or
+    /// nothing is written (`memory.checkBeforeUpdate`: `memory.current`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_below: Option<String>,
+}
+
+/// The second choice of a [`Setting`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alternative {
+    /// A plain name.
+    pub file: String,
+    /// In the scale of that file.
+    pub value: String,
 }
 
 /// An eBPF program of type `BPF_PROG_TYPE_CGROUP_DEVICE`.

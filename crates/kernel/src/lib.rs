@@ -4,6 +4,7 @@
 //! Descriptors are close-on-exec from birth. The text of an error is built
 //! only when a call failed.
 
+mod answer;
 pub mod beneath;
 pub mod copy_tree;
 pub mod error;
@@ -11,5 +12,25 @@ pub mod fs;
 pub mod mount;
 pub mod procfs;
 mod root_change;
+
+// processes, identity, terminals, the machine
+pub mod bpf;
+pub mod caps;
+pub mod identity;
+pub mod keyring;
+pub mod memfd;
+pub mod namespace;
+pub mod netlink;
+pub mod pidfd;
+pub mod prctl;
+pub mod process;
+pub mod rlimit;
+pub mod seccomp;
+pub mod signal;
+pub mod socket;
+pub mod spawn;
+pub mod system;
+pub mod time;
+pub mod tty;
 
 pub use error::{Errno, Error, Result};

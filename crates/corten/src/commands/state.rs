@@ -1,0 +1,14 @@
+//! `corten state`
+
+use super::existing;
+use crate::cli::Global;
+use crate::report::{self, CommandError};
+use crate::seam;
+
+/// Prints the state of a container. Standard error stays empty: engines decode
+/// both streams as one.
+pub fn state(global: &Global, id: &str) -> Result<(), CommandError> {
+    let state = seam::state(&existing(global, id)?, id)?;
+    // Indented by two, no newline at the end: byte for byte what tools compare.
+    report::print(&report::pretty_json(&state))
+}

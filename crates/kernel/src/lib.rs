@@ -6,29 +6,29 @@
 
 mod answer;
 pub mod beneath;
+pub mod bpf;
+pub mod caps;
 pub mod copy_tree;
 pub mod error;
 pub mod fs;
-pub mod mount;
-pub mod procfs;
-mod root_change;
-
-// processes, identity, terminals, the machine
-pub mod bpf;
-pub mod caps;
 pub mod identity;
 pub mod keyring;
 pub mod memfd;
+pub mod mount;
 pub mod namespace;
 pub mod netlink;
 pub mod pidfd;
 pub mod prctl;
 pub mod process;
+pub mod procfs;
+pub mod readiness;
 pub mod rlimit;
+mod root_change;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod stub;
 pub mod system;
 pub mod time;
 pub mod tty;

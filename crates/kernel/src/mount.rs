@@ -22,6 +22,11 @@ pub use libc::{
     MOUNT_ATTR_RDONLY, MOUNT_ATTR_RELATIME, MOUNT_ATTR_STRICTATIME,
 };
 
+/// `MS_I_VERSION`, for mount(2).
+pub const CLASSIC_I_VERSION: u32 = libc::MS_I_VERSION as u32;
+/// `MS_SILENT`, for mount(2).
+pub const CLASSIC_SILENT: u32 = libc::MS_SILENT as u32;
+
 pub use crate::root_change::{
     change_directory, change_directory_path, chroot_here, classic_mount_on_fd, current_directory,
     move_root_and_chroot, pivot_root_here, pivot_to,

@@ -5,6 +5,15 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use crate::answer::of_int;
 use crate::{Errno, Error, Result};
 
+/// `SIGKILL`
+pub const KILL: i32 = libc::SIGKILL;
+/// `SIGCHLD`
+pub const CHILD: i32 = libc::SIGCHLD;
+/// `SIGURG`
+pub const URGENT: i32 = libc::SIGURG;
+/// `SIGWINCH`
+pub const WINDOW_CHANGE: i32 = libc::SIGWINCH;
+
 /// The highest signal number of the kernel (`_NSIG`).
 const LAST: i32 = 64;
 

@@ -23,7 +23,7 @@ fn is_rootless(user: Option<&str>) -> bool {
 }
 
 /// Only the first user namespace maps all ids to themselves.
-fn in_user_namespace() -> bool {
+pub(crate) fn in_user_namespace() -> bool {
     match kernel::fs::read_file("/proc/self/uid_map", 4096) {
         Ok(map) => String::from_utf8_lossy(&map)
             .split_whitespace()

@@ -1,1 +1,49 @@
-//! libcontainer
+//! Carries out container plans: namespaces, rootfs, process, hooks, lifecycle, state.
+//!
+//! ```text
+//! Plan ──► create.rs ──► parent/ (outside)  ⇄ sync.rs ⇄  init/ (inside) ──► script.rs (the sealed stub)
+//!             │
+//!             └──► store.rs: state.json ──► status.rs, start.rs, kill.rs, delete.rs, report.rs
+//! ```
+//!
+//! One verb of the lifecycle, one file. Nothing here prints, exits, parses options
+//! or starts a thread.
+
+mod bundle;
+mod caller;
+mod create;
+mod delete;
+mod describe;
+mod diagnose;
+mod error;
+pub mod host;
+mod init;
+mod kill;
+mod parent;
+mod report;
+mod run;
+mod script;
+mod start;
+mod state;
+mod status;
+mod store;
+mod sync;
+mod terminal;
+
+pub use bundle::{read_config, resolve_bundle};
+pub use caller::default_root;
+pub use create::{CreateOptions, create, seal_descriptors};
+pub use delete::delete;
+pub use error::{Error, Failure, Result};
+pub use kill::kill;
+pub use report::{Entry, StateReport, list, saved, state};
+pub use run::{RunOptions, run};
+pub use start::start;
+pub use state::State;
+pub use status::Status;
+pub use store::{ContainerDirectory, Store};
+
+/// Number of a signal by any of its names; see signal(7). `None` is unknown.
+pub fn signal_number(name: &str) -> Option<i32> {
+    kernel::signal::number_of(name)
+}

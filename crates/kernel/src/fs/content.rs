@@ -165,3 +165,31 @@ fn create(dir: BorrowedFd<'_>, name: &str, flags: OFlags, mode: u32) -> Result<O
         Error::new(e, format!("openat({name:?}, {flags}, {mode:#o})"))
     })
 }
+
+/// One read(2): up to `buffer.len()` bytes, 0 at the end.
+///
+/// # Errors
+/// `read(2)`; EINTR is retried.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match rustix::io::read(fd, &mut *buffer) {
+            Err(Errno::INTR) => {}
+            Ok(length) => return Ok(length),
+            Err(e) => return Err(Error::new(e, format!("read({})", fd.as_raw_fd()))),
+        }
+    }
+}
+
+/// [`replace_file_at`] for the absolute or relative path of a trusted caller.
+///
+/// # Errors
+/// `open(2)`, `write(2)`, `rename(2)`
+pub fn replace_file(path: &str, mode: u32, content: &[u8]) -> Result<()> {
+    let (directory, name) = path
+        .rsplit_once('/')
+        .map_or((".", path), |(directory, name)| {
+            (if directory.is_empty() { "/" } else { directory }, name)
+        });
+    let directory = super::open_directory(directory)?;
+    replace_file_at(directory.as_fd(), name, mode, content)
+}

@@ -211,3 +211,24 @@ fn remove_name(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> rustix::io::
         answer => answer,
     }
 }
+
+/// Removes a file by the path of a trusted caller.
+///
+/// # Errors
+/// `unlink(2)`
+pub fn remove_file(path: &str) -> Result<()> {
+    rustix::fs::unlink(path).map_err(|e| Error::new(e, format!("unlink({path:?})")))
+}
+
+/// Makes a symlink.
+///
+/// # Errors
+/// `symlinkat(2)`
+pub fn make_symlink_at(dir: BorrowedFd<'_>, name: &str, target: &str) -> Result<()> {
+    rustix::fs::symlinkat(target, dir, name).map_err(|e| {
+        Error::new(
+            e,
+            format!("symlinkat({target:?}, {}, {name:?})", dir.as_raw_fd()),
+        )
+    })
+}

@@ -9,13 +9,14 @@ mod open;
 mod stat;
 
 pub use content::{
-    append_or_create, create_file_at, read_file, read_file_at, read_to_end, replace_file_at,
-    write_all, write_once, write_value, write_value_at,
+    append_or_create, create_file_at, read, read_file, read_file_at, read_to_end, replace_file,
+    replace_file_at, write_all, write_once, write_value, write_value_at,
 };
 pub(crate) use directory::read_entries;
 pub use directory::{
-    make_directories, make_directory, make_directory_at, make_fifo_at, read_directory,
-    remove_directory, remove_directory_at, remove_file_at, remove_tree_at, rename_at,
+    make_directories, make_directory, make_directory_at, make_fifo_at, make_symlink_at,
+    read_directory, remove_directory, remove_directory_at, remove_file, remove_file_at,
+    remove_tree_at, rename_at,
 };
 pub use open::{
     lock_exclusive, lock_shared, open_at, open_directory, open_directory_at, open_path,

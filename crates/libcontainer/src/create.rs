@@ -1,0 +1,262 @@
+//! `create`, the story of this crate (docs/architecture.md tells it with file names).
+//!
+//! ```text
+//! claim the id ─► cgroup, limits, devices ─► open what init inherits ─► seal the stub
+//!   ─► clone3 ─┬─► child:  init::run ─► … ─► execveat(stub)
+//!              └─► parent: state ─► the conversation ─► limits ─► state is complete
+//! ```
+//!
+//! Whatever fails, everything made so far is undone and one error is returned.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use kernel::process::Forked;
+use kernel::{namespace, pidfd, process, signal, socket};
+use plan::cgroup::CgroupManager;
+use plan::{LastOp, Plan};
+
+use crate::error::{Doing, Error, Result};
+use crate::init::{self, Inherited};
+use crate::parent::{self, Conversation};
+use crate::script::{self, StubDescriptors};
+use crate::state::{HookSubject, State};
+use crate::store::{ContainerDirectory, Store};
+use crate::sync::Channel;
+use crate::terminal::TerminalSink;
+
+/// What `create` and `run` need beyond the plan.
+#[derive(Debug, Default, Clone)]
+pub struct CreateOptions {
+    /// `config.json` as it was read; kept as the container's own copy.
+    pub config: Vec<u8>,
+    /// `--pid-file`
+    pub pid_file: Option<String>,
+    /// `--console-socket`
+    pub console_socket: Option<String>,
+}
+
+/// Container init, while it is a child of ours.
+pub(crate) struct Init {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+/// A container whose init waits: for `start`, or for `run`'s word.
+pub(crate) struct Built<'a> {
+    pub directory: ContainerDirectory<'a>,
+    pub init: Init,
+    pub terminal: TerminalSink,
+    pub state: State,
+    pub cgroup: Option<libcgroups::Cgroup>,
+}
+
+/// Creates a container; returns when its init waits for `start`.
+///
+/// # Errors
+/// Everything made so far is undone.
+pub fn create(store: &Store, plan: &Plan, options: &CreateOptions) -> Result<()> {
+    let terminal = TerminalSink::new(plan.terminal, options.console_socket.as_deref())?;
+    let built = build(store, plan, options, terminal, &|_| Ok(()))?;
+    drop(built);
+    Ok(())
+}
+
+/// What was made and must be unmade if the rest fails.
+struct Undo<'a> {
+    directory: &'a ContainerDirectory<'a>,
+    plan: &'a Plan,
+    cgroup: Option<libcgroups::Cgroup>,
+    init: Option<Init>,
+    hooks_began: bool,
+    pid_file: Option<&'a str>,
+}
+
+impl Undo<'_> {
+    /// Unmakes it, last made first. Problems met here are not told: the error that
+    /// brought us here is.
+    fn run(self) {
+        if let Some(init) = &self.init {
+            let _ = pidfd::send_signal(init.pidfd.as_fd(), signal::KILL);
+            let _ = pidfd::wait(init.pidfd.as_fd());
+        }
+        if let Some(cgroup) = &self.cgroup {
+            let _ = cgroup.kill_all();
+            let _ = cgroup.remove();
+        }
+        if let Some(path) = self.pid_file {
+            let _ = kernel::fs::remove_file(path);
+        }
+        let _ = self.directory.remove();
+        if self.hooks_began {
+            // runtime.md, lifecycle: after a failed hook the container is destroyed,
+            // and poststop hooks run; their failure is only worth a warning.
+            let stdin = HookSubject::from(self.plan).json("stopped", None);
+            let hooks = self.plan.poststop.iter().map(|step| (&step.from, &step.op));
+            let _ = parent::run_hooks(hooks, &stdin, Some(&self.plan.bundle));
+        }
+    }
+}
+
+/// Builds a container up to the gate, then lets `finish` do what must succeed for
+/// the container to stay.
+pub(crate) fn build<'a>(
+    store: &'a Store,
+    plan: &Plan,
+    options: &CreateOptions,
+    terminal: TerminalSink,
+    finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
+) -> Result<Built<'a>> {
+    let directory = store.claim(&plan.id)?;
+    let mut undo = Undo {
+        directory: &directory,
+        plan,
+        cgroup: None,
+        init: None,
+        hooks_began: false,
+        pid_file: None,
+    };
+    let mut terminal = terminal;
+    match build_parts(plan, options, &mut undo, &mut terminal, finish) {
+        Ok(state) => {
+            let (cgroup, init) = (undo.cgroup.take(), undo.init.take());
+            match init {
+                Some(init) => Ok(Built {
+                    directory,
+                    init,
+                    terminal,
+                    state,
+                    cgroup,
+                }),
+                None => Err(Error::NotRunning),
+            }
+        }
+        Err(error) => {
+            undo.run();
+            Err(error)
+        }
+    }
+}
+
+fn build_parts<'a>(
+    plan: &'a Plan,
+    options: &'a CreateOptions,
+    undo: &mut Undo<'a>,
+    terminal: &mut TerminalSink,
+    finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
+) -> Result<State> {
+    undo.directory.save_config(&options.config)?;
+    if plan.cgroup.manager == CgroupManager::Cgroupfs {
+        make_cgroup(plan, undo)?;
+    }
+    let (init, channel, call_names) = start_init(plan, undo)?;
+    let init = undo.init.insert(init);
+    let mut state = save_state(plan, undo.directory, init)?;
+    let mut conversation = Conversation {
+        plan,
+        channel: &channel,
+        call_names: &call_names,
+        cgroup: undo.cgroup.as_ref(),
+        terminal,
+        hooks_began: false,
+    };
+    let done = conversation.until_ready(init);
+    undo.hooks_began = conversation.hooks_began;
+    done?;
+    if init.pid != state.pid {
+        // The process that goes on was born in a joined pid namespace.
+        state = save_state(plan, undo.directory, init)?;
+    }
+    if let Some(path) = &options.pid_file {
+        write_pid_file(path, state.pid)?;
+        undo.pid_file = Some(path);
+    }
+    undo.directory.complete()?;
+    finish(&conversation)?;
+    Ok(state)
+}
+
+/// Opens what init inherits, seals the stub, clones. The child never returns.
+fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'static str>)> {
+    let slots = parent::open_slots(plan)?;
+    let gated = plan.last.iter().any(|step| step.op == LastOp::AwaitStart);
+    let gate = gated.then(|| undo.directory.make_gate()).transpose()?;
+    let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
+    let descriptors = StubDescriptors::new(theirs, gate, kept_descriptors(plan))?;
+    let stub = script::seal(plan, &descriptors)?;
+    let cgroup = undo.cgroup.as_ref();
+    let tasks = match cgroup {
+        Some(cgroup) => cgroup.tasks_files()?,
+        None => Vec::new(),
+    };
+    let into = cgroup.and_then(libcgroups::Cgroup::directory_for_clone);
+    let forked =
+        parent::clone_init(plan, &slots, into).doing(|| "clone container init".to_owned())?;
+    match forked {
+        Forked::Child => {
+            drop(ours);
+            init::run(Inherited {
+                plan,
+                slots,
+                tasks,
+                descriptors,
+                stub: stub.image,
+            })
+        }
+        Forked::Parent { pid, pidfd } => {
+            if plan.namespaces.parent_unshares_time {
+                return_to_own_time()?;
+            }
+            Ok((Init { pid, pidfd }, Channel::new(ours), stub.call_names))
+        }
+    }
+}
+
+/// Hooks are children too, and live in the host's time.
+fn return_to_own_time() -> Result<()> {
+    namespace::open_own("time")
+        .and_then(|own| namespace::set_namespace(own.as_fd(), namespace::NEW_TIME))
+        .doing(|| "time namespace".to_owned())
+}
+
+/// Makes the cgroup and puts its limits in force before anything runs in it.
+fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
+    let cgroup = libcgroups::create(&plan.cgroup)?;
+    let cgroup = undo.cgroup.insert(cgroup);
+    cgroup.apply(&plan.cgroup.settings)?;
+    if let Some(program) = &plan.cgroup.device_program {
+        cgroup.attach_devices(program)?;
+    }
+    Ok(())
+}
+
+/// Writes what a later `delete --force` needs should we be killed from here on.
+fn save_state(plan: &Plan, directory: &ContainerDirectory<'_>, init: &Init) -> Result<State> {
+    let stat = kernel::procfs::read_process_stat(init.pid)
+        .doing(|| format!("state of process {}", init.pid))?;
+    let state = State::new(plan, init.pid, stat.start_time);
+    directory.save_creating(&state)?;
+    Ok(state)
+}
+
+/// How many descriptors from 3 on the container's program keeps.
+fn kept_descriptors(plan: &Plan) -> u32 {
+    plan.last
+        .iter()
+        .find_map(|step| match step.op {
+            LastOp::CloseDescriptors { first } => Some(first.saturating_sub(3)),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// Decimal, no newline (engines parse the whole file as a number), complete or absent.
+pub(crate) fn write_pid_file(path: &str, pid: i32) -> Result<()> {
+    kernel::fs::replace_file(path, 0o644, pid.to_string().as_bytes())
+        .doing(|| format!("--pid-file {path}"))
+}
+
+/// Keeps what the caller leaked to us out of the container: everything that is not
+/// promised to it is closed by the next exec.
+pub fn seal_descriptors(preserve: u32) -> Result<()> {
+    process::close_on_exec_from(3 + preserve).doing(|| "inherited descriptors".to_owned())
+}

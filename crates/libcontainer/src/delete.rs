@@ -1,0 +1,108 @@
+//! `delete`: the container's processes, cgroup and state directory go, then its
+//! `poststop` hooks run.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use kernel::{Errno, pidfd, signal};
+
+use crate::error::{Doing, Error, Result};
+use crate::kill::{signal_init, thaw};
+use crate::parent::run_hooks;
+use crate::start::paths;
+use crate::state::{HookSubject, State};
+use crate::status::{self, Status};
+use crate::store::{ContainerDirectory, Loaded, Store};
+
+/// How long a killed init may take to go. It is waited for by pidfd, so an
+/// ordinary one takes no longer than it must.
+const DEATH_LIMIT: Duration = Duration::from_secs(10);
+
+/// Deletes a container. A created one is killed, a running one only with `force`,
+/// which also removes what is left of a broken one, and is content with none.
+///
+/// Returns what failed without keeping the container: `poststop` hooks.
+///
+/// # Errors
+/// The container stays as far as it could not be removed.
+pub fn delete(store: &Store, id: &str, force: bool) -> Result<Option<Error>> {
+    let directory = match store.find(id) {
+        Err(Error::NotFound(_)) if force => return Ok(None),
+        found => found?,
+    };
+    match directory.lock() {
+        Err(Error::NotFound(_)) if force => return Ok(None),
+        locked => locked?,
+    }
+    match directory.load() {
+        Ok(Some(loaded)) => delete_loaded(&directory, &loaded, force),
+        Ok(None) if force => directory.remove().map(|()| None),
+        // The maker was killed before it had made anything that runs.
+        Ok(None) => directory.remove().map(|()| None),
+        Err(_) if force => directory.remove().map(|()| None),
+        Err(error) => Err(error),
+    }
+}
+
+fn delete_loaded(
+    directory: &ContainerDirectory<'_>,
+    loaded: &Loaded,
+    force: bool,
+) -> Result<Option<Error>> {
+    let state = &loaded.state;
+    let status = status::derive(directory, loaded)?;
+    if matches!(status, Status::Running | Status::Paused) && !force {
+        return Err(Error::NotStopped {
+            id: state.id.clone(),
+            status,
+        });
+    }
+    if status != Status::Stopped {
+        kill_and_wait(state)?;
+    }
+    if state.has_cgroup() {
+        let cgroup = state.open_cgroup();
+        if !state.pid_namespace_is_private || !loaded.complete {
+            cgroup.kill_all()?;
+        }
+        cgroup.remove()?;
+    }
+    directory.remove()?;
+    Ok(run_poststop(state).err())
+}
+
+fn kill_and_wait(state: &State) -> Result<()> {
+    let init = match pidfd::open(state.pid) {
+        Ok(init) => init,
+        Err(error) if error.errno() == Errno::SRCH => return Ok(()),
+        Err(error) => return Err(error).doing(|| format!("process {}", state.pid)),
+    };
+    match signal_init(state, signal::KILL) {
+        Err(Error::NotRunning) => return Ok(()),
+        sent => sent?,
+    }
+    thaw(state)?;
+    let gone = pidfd::wait_exit(init.as_fd(), Some(DEATH_LIMIT))
+        .doing(|| format!("end of process {}", state.pid))?;
+    if gone {
+        return Ok(());
+    }
+    Err(Error::Argument {
+        argument: "container init",
+        problem: format!("process {} is still there after SIGKILL", state.pid),
+    })
+}
+
+/// `hooks.poststop`: all of them run, whatever one of them does; the first failure
+/// is told, as a warning (runtime.md).
+pub(crate) fn run_poststop(state: &State) -> Result<()> {
+    let stdin = HookSubject::from(state).json(&Status::Stopped.to_string(), None);
+    let mut first = Ok(());
+    for hook in paths(&state.poststop) {
+        let done = run_hooks(std::iter::once(hook), &stdin, Some("/"));
+        if first.is_ok() {
+            first = done;
+        }
+    }
+    first
+}

@@ -1,0 +1,115 @@
+//! Looks around after a failure: costs nothing on the happy path.
+
+use std::os::fd::AsFd;
+
+use kernel::process::ExitStatus;
+use kernel::{Errno, pidfd};
+use plan::{ConfigPath, InitOp, LastOp, MountSource, ParentOp};
+
+use crate::create::Init;
+use crate::error::{Error, Failure};
+use crate::parent::describe_status;
+
+/// What to do about a refused parent step.
+pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String> {
+    let hint = match (op, error.errno()) {
+        (ParentOp::SetRlimit(_), Errno::PERM) => {
+            "raising a hard limit needs CAP_SYS_RESOURCE; lower it to the caller's"
+        }
+        (ParentOp::SetOomScore(_), Errno::ACCESS) => "lowering the score needs CAP_SYS_RESOURCE",
+        (ParentOp::WriteIdMap { .. }, Errno::PERM) => {
+            "the caller may map only its own id, or ids that newuidmap grants"
+        }
+        (ParentOp::OpenRoot { .. }, Errno::LOOP) => {
+            "root.path must name the directory itself, not a symlink to it"
+        }
+        (ParentOp::OpenMountSource { .. }, Errno::NOENT) => "the source of a bind mount must exist",
+        (_, Errno::NOSYS) => "the kernel is too old: Linux 5.14 is needed",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// What to do about a refused step of init.
+pub(crate) fn init_hint(op: &InitOp, error: &kernel::Error) -> Option<String> {
+    let hint = match (op, error.errno()) {
+        (InitOp::Mount(mount), errno) => return mount_hint(&mount.source, errno),
+        (InitOp::WriteSysctl { .. }, Errno::NOENT) => "this kernel has no such sysctl",
+        (InitOp::WriteSysctl { .. }, Errno::INVAL) => "the kernel does not take this value",
+        (InitOp::ChangeRoot(_), Errno::INVAL) => {
+            "pivot_root needs a root that is not on a ramfs; --no-pivot does without"
+        }
+        (InitOp::OpenConsole { .. }, Errno::NOENT) => {
+            "process.terminal needs a devpts mounted on /dev/pts"
+        }
+        (InitOp::OpenWorkingDirectory { .. }, Errno::LOOP) => {
+            "process.cwd must not lead through /proc/*/fd"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn mount_hint(source: &MountSource, errno: Errno) -> Option<String> {
+    let hint = match (source, errno) {
+        (MountSource::Filesystem { fstype, .. }, Errno::NODEV) => {
+            return Some(format!("this kernel has no file system {fstype:?}"));
+        }
+        (MountSource::Filesystem { fstype, .. }, Errno::PERM) if fstype == "sysfs" => {
+            "sysfs needs a network namespace that belongs to the container's user namespace; bind /sys instead"
+        }
+        (MountSource::Filesystem { fstype, .. }, Errno::PERM) if fstype == "proc" => {
+            "procfs needs a pid namespace that belongs to the container's user namespace"
+        }
+        (_, Errno::NOSPC) => "sysctl fs.mount-max limits the number of mounts",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// What to do about a refused call of the stub.
+pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
+    let hint = match (op, error.errno()) {
+        (LastOp::SetIdentity { .. }, Errno::INVAL) => {
+            "the id is not mapped in the container's user namespace"
+        }
+        (LastOp::SetIdentity { .. }, Errno::PERM) => {
+            "the runtime may not take this id; in a user namespace setgroups may be denied"
+        }
+        (LastOp::SetCapabilities(_), Errno::PERM) => {
+            "the runtime itself does not have one of these capabilities"
+        }
+        (LastOp::LoadSeccomp { .. }, Errno::INVAL) => {
+            "this kernel does not know a flag or an action of the profile"
+        }
+        (LastOp::Execute, Errno::NOEXEC) => {
+            "not a program for this machine, or a script without #!"
+        }
+        (LastOp::Execute, Errno::NOENT) => {
+            "the program's interpreter (its #! line or dynamic loader) is not in the root"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Init ended without a word: the pidfd and the cgroup say why.
+pub(crate) fn init_died(init: &Init, cgroup: Option<&libcgroups::Cgroup>) -> Error {
+    // Its end is certain: it closed its side of the conversation.
+    let status = pidfd::wait(init.pidfd.as_fd()).unwrap_or(ExitStatus::Signal(9));
+    let killed_for_memory = matches!(status, ExitStatus::Signal(9))
+        && cgroup.and_then(libcgroups::Cgroup::oom_kills).unwrap_or(0) > 0;
+    if killed_for_memory {
+        return Error::Step(Box::new(Failure {
+            path: ConfigPath::new("linux.resources.memory.limit"),
+            doing: "build the container within it".to_owned(),
+            reason: "the kernel killed container init: out of memory".to_owned(),
+            hint: Some("the limit is too low for the container's init".to_owned()),
+            call: String::new(),
+        }));
+    }
+    Error::InitDied {
+        how: describe_status(status),
+        hint: String::new(),
+    }
+}

@@ -1,0 +1,151 @@
+//! What can go wrong below the plan, in one line each.
+//!
+//! The words are an interface: containerd looks for `does not exist` and
+//! `container not running`, podman for `no such file or directory` and
+//! `permission denied` (docs/errors.md).
+
+use plan::{ConfigPath, Errors};
+
+use crate::Status;
+
+/// Result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A step of the plan that the kernel refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The property it came from.
+    pub path: ConfigPath,
+    /// What was wanted, "mount tmpfs on /dev".
+    pub doing: String,
+    /// Why not: the kernel's own words if it had any, else those of the errno.
+    pub reason: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The system call, for `--debug`.
+    pub call: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.path)?;
+        if !self.doing.is_empty() {
+            write!(f, "{}: ", self.doing)?;
+        }
+        f.write_str(&self.reason)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that can end a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration was refused before anything was done.
+    #[error(transparent)]
+    Config(#[from] Errors),
+    /// A step of the plan failed; all that was done is undone.
+    #[error("{0}")]
+    Step(Box<Failure>),
+    /// A hook did not succeed.
+    #[error("{path}: {program} {how}{output}")]
+    Hook {
+        /// `hooks.createRuntime[0]`
+        path: ConfigPath,
+        /// The hook's program.
+        program: String,
+        /// "exited with status 3", "was killed by SIGKILL", "ran longer than 2 s"
+        how: String,
+        /// ": last words of it", or nothing.
+        output: String,
+    },
+    /// Init ended without a word.
+    #[error("container init {how} while the container was being created{hint}")]
+    InitDied {
+        /// "was killed by SIGKILL"
+        how: String,
+        /// " (memory limit too low)", or nothing.
+        hint: String,
+    },
+    /// No such container.
+    #[error("container {0:?} does not exist")]
+    NotFound(String),
+    /// The id is taken.
+    #[error("container with given ID already exists: {0:?}")]
+    AlreadyExists(String),
+    /// The command needs a running container.
+    #[error("container not running")]
+    NotRunning,
+    /// `start` of something that was started.
+    #[error("cannot start an already running container")]
+    AlreadyRunning,
+    /// `start` of something that has ended.
+    #[error("cannot start a container that has stopped")]
+    HasStopped,
+    /// `start` of something that is still being made, or whose maker died.
+    #[error("cannot start a container that is still being created")]
+    StillCreating,
+    /// `delete` without `--force`.
+    #[error("cannot delete container {id} that is not stopped: {status}")]
+    NotStopped {
+        /// Container id.
+        id: String,
+        /// What it is.
+        status: Status,
+    },
+    /// Another command holds the container.
+    #[error("container {0:?} is being changed by another command")]
+    Busy(String),
+    /// The program could not be executed after `start` opened the gate.
+    #[error("{0}")]
+    Exec(Box<Failure>),
+    /// The state directory holds something that this version did not write.
+    #[error("state of container {id:?}: {problem} (`delete --force` removes it)")]
+    BadState {
+        /// Container id.
+        id: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A command-line argument that cannot be used.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// `--console-socket`
+        argument: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// A system call outside any step.
+    #[error("{doing}: {}", reason_of(.source))]
+    System {
+        /// What was wanted.
+        doing: String,
+        /// The call.
+        source: kernel::Error,
+    },
+    /// Control groups outside any step.
+    #[error(transparent)]
+    Cgroup(#[from] libcgroups::CgroupError),
+}
+
+/// The kernel's own words if it had any, else those of the errno.
+pub(crate) fn reason_of(error: &kernel::Error) -> String {
+    error.detail().map_or_else(|| error.reason(), str::to_owned)
+}
+
+/// Says what was being done when a system call failed.
+pub(crate) trait Doing<T> {
+    /// `doing` completes "cannot …"; it is built only on failure.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for kernel::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::System {
+            doing: what(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! What the plan must know about this machine, probed cheaply: no mountinfo is
+//! parsed and nothing is listed but `/sys/fs/cgroup`.
+
+use kernel::{caps, fs, identity, system};
+use plan::{HostFacts, Lsm};
+
+use crate::error::{Doing, Result};
+
+/// Probes the machine.
+///
+/// # Errors
+/// When the runtime's own capabilities or the cgroup mounts cannot be read.
+pub fn probe() -> Result<HostFacts> {
+    let (bounding, last) = caps::bounding().doing(|| "bounding set".to_owned())?;
+    let current = caps::current().doing(|| "capabilities".to_owned())?;
+    Ok(HostFacts {
+        kernel: system::kernel_version(),
+        effective_uid: identity::effective_uid(),
+        effective_gid: identity::effective_gid(),
+        in_user_namespace: crate::caller::in_user_namespace(),
+        bounding_capabilities: bounding,
+        effective_capabilities: current.effective,
+        last_capability: last,
+        lsm: active_lsms(),
+        cgroup: libcgroups::probe()?,
+    })
+}
+
+/// Modules that a container could be labelled for.
+fn active_lsms() -> Vec<Lsm> {
+    let mut active = Vec::new();
+    let enabled = fs::read_file("/sys/module/apparmor/parameters/enabled", 16);
+    if enabled.is_ok_and(|text| text.starts_with(b"Y")) {
+        active.push(Lsm::AppArmor);
+    }
+    if fs::stat_path("/sys/fs/selinux/enforce").is_ok() {
+        active.push(Lsm::SELinux);
+    }
+    active
+}

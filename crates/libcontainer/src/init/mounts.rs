@@ -1,0 +1,181 @@
+//! `mounts`: each is made detached and complete, and then placed on a descriptor of
+//! its target. No path inside the root is resolved twice, and nothing is remounted,
+//! so there is no moment in which an image or a neighbour could swap the target
+//! (CVE-2019-18837, CVE-2021-30465, CVE-2024-45310).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use kernel::beneath::Root;
+use kernel::{Errno, copy_tree, fs, mount};
+use plan::{MountOp, MountSource, PropagationKind, Slot};
+
+use super::attributes::{attributes_of, kind_of, propagation_of};
+use super::{Build, StepResult, refuse};
+
+impl Build<'_> {
+    pub(super) fn mount(&mut self, op: &MountOp) -> StepResult {
+        match &op.source {
+            MountSource::Tree { slot } => Ok(self.mount_tree(op, *slot)?),
+            MountSource::Filesystem {
+                fstype, classic, ..
+            } if !classic.is_empty() => self.mount_classic(op, fstype, *classic),
+            MountSource::Filesystem { .. } => self.mount_filesystem(op),
+            MountSource::CgroupV2 { own_namespace } => self.mount_cgroup_v2(op, *own_namespace),
+            MountSource::CgroupV1 {
+                own_namespace,
+                hierarchies,
+                aliases,
+            } => Ok(self.mount_cgroup_v1(op, *own_namespace, hierarchies, aliases)?),
+            MountSource::Existing { parameters } => self.remount(op, parameters),
+        }
+    }
+
+    /// A tree of the host, or the copy of a symlink.
+    fn mount_tree(&mut self, op: &MountOp, slot: Slot) -> kernel::Result<()> {
+        let tree = self.slots.take(slot)?;
+        let kind = fs::stat(tree.as_fd())?.kind;
+        if kind == fs::FileKind::Symlink {
+            let target = fs::read_link(tree.as_fd())?;
+            return self.root()?.make_symlink(&op.target, &target, false);
+        }
+        let named =
+            |kinds: &[PropagationKind]| op.propagation.iter().any(|p| kinds.contains(&p.kind));
+        if !named(&[PropagationKind::Shared]) {
+            // It still is of the host's peer group. `shared` wants just that.
+            let kind = self.kind_for_trees();
+            mount::set_attributes(tree.as_fd(), true, &propagation_of(kind))?;
+        }
+        let target = if kind == fs::FileKind::Directory {
+            self.directory_target(op)?
+        } else {
+            self.file_target(op)?
+        };
+        self.place(op, &tree, &target)
+    }
+
+    /// Attributes, the move, and the propagation that the options name.
+    pub(super) fn place(
+        &mut self,
+        op: &MountOp,
+        tree: &OwnedFd,
+        target: &OwnedFd,
+    ) -> kernel::Result<()> {
+        if !op.recursive_attributes.is_empty() {
+            let attributes = attributes_of(&op.recursive_attributes);
+            mount::set_attributes(tree.as_fd(), true, &attributes)?;
+        }
+        let mut own = op.attributes;
+        if op.read_only_later {
+            own.set.remove(plan::AttrFlags::READ_ONLY);
+        }
+        if !own.is_empty() {
+            mount::set_attributes(tree.as_fd(), false, &attributes_of(&own))?;
+        }
+        mount::move_mount(tree.as_fd(), target.as_fd())?;
+        for propagation in &op.propagation {
+            let kind = kind_of(propagation.kind);
+            mount::change_propagation_fd(tree.as_fd(), propagation.recursive, kind)?;
+        }
+        if op.target == "/proc" {
+            self.proc_identity = None;
+        }
+        Ok(())
+    }
+
+    /// The directory to mount on, made when it is missing.
+    pub(super) fn directory_target(&mut self, op: &MountOp) -> kernel::Result<OwnedFd> {
+        let found = match look_up(self.root()?, op) {
+            Err(error) if error.errno() == Errno::NOENT => {
+                self.root()?.make_directories(&op.target, 0o755)?
+            }
+            found => found?,
+        };
+        self.check_target(op, &found)?;
+        Ok(found)
+    }
+
+    fn file_target(&mut self, op: &MountOp) -> kernel::Result<OwnedFd> {
+        let found = match look_up(self.root()?, op) {
+            Err(error) if error.errno() == Errno::NOENT => {
+                self.root()?.make_file(&op.target, 0o644)?
+            }
+            found => found?,
+        };
+        self.check_target(op, &found)?;
+        Ok(found)
+    }
+
+    /// The plan refused targets on and below /proc by their names. A symlink of the
+    /// image can lead there under another name: judged by what was found
+    /// (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881).
+    fn check_target(&mut self, op: &MountOp, target: &OwnedFd) -> kernel::Result<()> {
+        let stat = fs::stat(target.as_fd())?;
+        let is_kernels = matches!(
+            &op.source,
+            MountSource::Filesystem { fstype, .. } if fstype == "proc" || fstype == "sysfs"
+        );
+        if is_kernels && stat.kind != fs::FileKind::Directory {
+            // Labels, masks and sysctls are applied below it: it must be itself.
+            return Err(refuse(
+                Errno::NOTDIR,
+                format!("{} in the root must be a real directory", op.target),
+            ));
+        }
+        let root = fs::stat(self.root()?.fd())?;
+        if (stat.dev, stat.ino, stat.mount_id) == (root.dev, root.ino, root.mount_id) {
+            return Err(refuse(
+                Errno::BUSY,
+                format!("{} leads to the root itself", op.target),
+            ));
+        }
+        if op.target == "/proc" || op.target.starts_with("/proc/") {
+            return Ok(());
+        }
+        let identity = (stat.dev, stat.ino, stat.mount_id);
+        let on_procfs = fs::filesystem_magic(target.as_fd())? == fs::PROC_MAGIC;
+        if on_procfs || self.proc_identity()? == Some(identity) {
+            return Err(refuse(
+                Errno::PERM,
+                format!("{} leads into /proc of the root", op.target),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What is at /proc of the root at the moment.
+    fn proc_identity(&mut self) -> kernel::Result<Option<(u64, u64, u64)>> {
+        if self.proc_identity.is_none() {
+            self.proc_identity = match self.root()?.look_up("/proc") {
+                Ok(proc) => {
+                    let stat = fs::stat(proc.as_fd())?;
+                    Some((stat.dev, stat.ino, stat.mount_id))
+                }
+                Err(error)
+                    if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR | Errno::LOOP) =>
+                {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(self.proc_identity)
+    }
+
+    /// `tmpcopyup`: what the mount will cover is copied into it while it is detached.
+    pub(super) fn copy_up(tree: &OwnedFd, covered: &OwnedFd) -> kernel::Result<()> {
+        copy_tree::copy_tree(covered.as_fd(), tree.as_fd())
+    }
+}
+
+/// The target, if it is there. proc and sysfs never through a symlink at the end.
+fn look_up(root: &Root, op: &MountOp) -> kernel::Result<OwnedFd> {
+    let strict = matches!(
+        &op.source,
+        MountSource::Filesystem { fstype, .. } if fstype == "proc" || fstype == "sysfs"
+    );
+    if strict || op.target_no_follow {
+        root.look_up_no_follow(&op.target)
+    } else {
+        root.look_up(&op.target)
+    }
+}

@@ -1,0 +1,152 @@
+//! Which program will run, and the hand-off to the sealed stub.
+
+use std::os::fd::AsFd;
+
+use kernel::{Errno, fs, process};
+
+use super::{Build, refuse};
+
+/// The program and its environment.
+pub(super) struct Found {
+    path: String,
+    env: Vec<String>,
+}
+
+/// Larger than any real passwd file of an image, small enough to be read at once.
+const PASSWD_LIMIT_BYTES: usize = 1 << 20;
+
+impl Build<'_> {
+    /// `args[0]` in the container's `PATH`, and `HOME` from its passwd file. What
+    /// cannot be found must fail at `create`, in words that engines know.
+    pub(super) fn find_program(&mut self) -> kernel::Result<()> {
+        let program = &self.plan.program;
+        let name = program.args.first().map(String::as_str).unwrap_or_default();
+        let mut env = program.env.clone();
+        let has_home = |entry: &String| entry.strip_prefix("HOME=").is_some_and(|v| !v.is_empty());
+        if !env.iter().any(has_home) {
+            env.retain(|entry| !entry.starts_with("HOME="));
+            env.push(format!("HOME={}", self.home_of(program.uid)));
+        }
+        let path = if name.contains('/') {
+            // The stub enters the working directory before it executes a relative one.
+            self.check_executable(name)?;
+            name.to_owned()
+        } else {
+            self.search_path(name, &env)?
+        };
+        self.program = Some(Found { path, env });
+        Ok(())
+    }
+
+    fn search_path(&self, name: &str, env: &[String]) -> kernel::Result<String> {
+        let path = env
+            .iter()
+            .rev()
+            .find_map(|entry| entry.strip_prefix("PATH="));
+        let mut refused = None;
+        for directory in path.unwrap_or_default().split(':') {
+            let directory = if directory.is_empty() { "." } else { directory };
+            let candidate = format!("{}/{name}", directory.trim_end_matches('/'));
+            match self.check_executable(&candidate) {
+                Ok(()) => return Ok(candidate),
+                Err(error) if error.errno() == Errno::ACCESS => refused = Some(error),
+                Err(_) => {}
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            refuse(
+                Errno::NOENT,
+                format!("exec: {name:?}: executable file not found in $PATH"),
+            )
+        }))
+    }
+
+    /// A regular file that somebody may execute. Whether the container's user may is
+    /// asked by the stub, as that user.
+    fn check_executable(&self, path: &str) -> kernel::Result<()> {
+        let root = self.root()?;
+        let absolute = self.absolute(path);
+        let found = root.look_up(&absolute).map_err(|error| {
+            let why = format!("exec: {path:?}: stat {path}: {}", error.reason());
+            kernel::Error::new(error.errno(), error.call()).with_detail(why)
+        })?;
+        let stat = fs::stat(found.as_fd())?;
+        let problem = match stat.kind {
+            fs::FileKind::Directory => Some("is a directory"),
+            fs::FileKind::File if stat.mode & 0o111 != 0 => None,
+            _ => Some("permission denied"),
+        };
+        match problem {
+            Some(problem) => Err(refuse(Errno::ACCESS, format!("exec: {path:?}: {problem}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Relative programs are looked up from the working directory.
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            return path.to_owned();
+        }
+        let directory = self.plan.init.iter().find_map(|step| match &step.op {
+            plan::InitOp::OpenWorkingDirectory { path, .. } => Some(path.as_str()),
+            _ => None,
+        });
+        format!("{}/{path}", directory.unwrap_or_default())
+    }
+
+    /// Field 6 of the line whose field 3 is the uid, passwd(5).
+    fn home_of(&self, uid: u32) -> String {
+        let passwd = self.read_in_root("/etc/passwd", PASSWD_LIMIT_BYTES);
+        home_in(&passwd.unwrap_or_default(), uid).unwrap_or_else(|| "/".to_owned())
+    }
+
+    /// Becomes the stub: everything but what it needs is closed by the exec, and
+    /// with our memory the last of the host's program goes. Returns only on failure.
+    pub(super) fn hand_off(&mut self, stub: &std::os::fd::OwnedFd) -> kernel::Error {
+        match self.try_hand_off(stub) {
+            Ok(error) | Err(error) => error,
+        }
+    }
+
+    fn try_hand_off(&mut self, stub: &std::os::fd::OwnedFd) -> kernel::Result<kernel::Error> {
+        let Some(found) = self.program.take() else {
+            return Err(refuse(Errno::NOENT, "no program was found"));
+        };
+        let mut argv = vec![found.path];
+        argv.extend(self.plan.program.args.iter().cloned());
+        let (argv, env) = (process::c_strings(&argv)?, process::c_strings(&found.env)?);
+        for fd in self.descriptors.all() {
+            process::keep_on_exec(fd.as_fd())?;
+        }
+        Ok(process::execute_fd(stub.as_fd(), &argv, &env))
+    }
+}
+
+fn home_in(passwd: &[u8], uid: u32) -> Option<String> {
+    let text = String::from_utf8_lossy(passwd);
+    text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        match fields.as_slice() {
+            [_, _, id, _, _, home, ..] if id.parse() == Ok(uid) && home.starts_with('/') => {
+                Some((*home).to_owned())
+            }
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::home_in;
+
+    #[test]
+    fn home_is_that_of_the_first_line_with_the_uid() {
+        let passwd =
+            b"root:x:0:0:root:/root:/bin/sh\n1:x:7:7::/wrong:/\nu:x:1:1::/home/u:/bin/sh\n";
+        assert_eq!(home_in(passwd, 0).as_deref(), Some("/root"));
+        // A name that looks like an id is a name (CVE-2016-3697).
+        assert_eq!(home_in(passwd, 1).as_deref(), Some("/home/u"));
+        assert_eq!(home_in(passwd, 2), None);
+        assert_eq!(home_in(b"broken\n\xff::::\n", 0), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! `kill`: a signal to init, or to everything in the container.
+
+use std::os::fd::AsFd;
+
+use kernel::{Errno, pidfd, signal};
+
+use crate::error::{Doing, Error, Result};
+use crate::state::State;
+use crate::status;
+use crate::store::Store;
+
+/// Sends a signal to init; with `all` to every process of the container's cgroup.
+///
+/// SIGKILL for a container that shares its pid namespace goes to its whole cgroup:
+/// the death of such an init takes nobody along.
+///
+/// # Errors
+/// [`Error::NotRunning`] for a stopped container, unless `all`.
+pub fn kill(store: &Store, id: &str, signal: i32, all: bool) -> Result<()> {
+    let directory = store.find(id)?;
+    let Some(loaded) = directory.load()? else {
+        return Err(Error::NotRunning);
+    };
+    let state = &loaded.state;
+    let alive = status::init_is_alive(state)?;
+    if all || (alive && signal == signal::KILL && !state.pid_namespace_is_private) {
+        return kill_everything(state, signal);
+    }
+    if !alive {
+        return Err(Error::NotRunning);
+    }
+    signal_init(state, signal)?;
+    if signal == signal::KILL {
+        thaw(state)?;
+    }
+    Ok(())
+}
+
+/// By pidfd, with the identity checked once the pidfd is held: from then on the pid
+/// cannot be given to anybody else.
+pub(crate) fn signal_init(state: &State, number: i32) -> Result<()> {
+    let gone = |error: &kernel::Error| matches!(error.errno(), Errno::SRCH | Errno::NOENT);
+    let init = match pidfd::open(state.pid) {
+        Ok(init) => init,
+        Err(error) if gone(&error) => return Err(Error::NotRunning),
+        Err(error) => return Err(error).doing(|| format!("process {}", state.pid)),
+    };
+    if !status::init_is_alive(state)? {
+        return Err(Error::NotRunning);
+    }
+    match pidfd::send_signal(init.as_fd(), number) {
+        Err(error) if gone(&error) => Err(Error::NotRunning),
+        sent => sent.doing(|| format!("signal {} to init", signal::name_of(number))),
+    }
+}
+
+fn kill_everything(state: &State, number: i32) -> Result<()> {
+    if !state.has_cgroup() {
+        return signal_init(state, number);
+    }
+    let cgroup = state.open_cgroup();
+    if number == signal::KILL {
+        return Ok(cgroup.kill_all()?);
+    }
+    for pid in cgroup.pids()? {
+        match pidfd::open(pid).and_then(|fd| pidfd::send_signal(fd.as_fd(), number)) {
+            Err(error) if error.errno() != Errno::SRCH => {
+                return Err(error)
+                    .doing(|| format!("signal {} to process {pid}", signal::name_of(number)));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A frozen process of a v1 freezer does not even die.
+pub(crate) fn thaw(state: &State) -> Result<()> {
+    if state.has_cgroup() {
+        let cgroup = state.open_cgroup();
+        if cgroup.is_frozen().unwrap_or(false) {
+            cgroup.thaw()?;
+        }
+    }
+    Ok(())
+}

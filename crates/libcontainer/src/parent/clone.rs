@@ -1,0 +1,117 @@
+//! The one `clone3`.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use kernel::process::{Clone3, Forked};
+use kernel::{Errno, identity, namespace, pidfd, process, socket};
+use plan::{NamespaceKind, Plan};
+
+use super::Slots;
+
+/// `CLONE_NEW*` of a namespace.
+pub(crate) const fn flag_of(kind: NamespaceKind) -> u64 {
+    match kind {
+        NamespaceKind::Cgroup => namespace::NEW_CGROUP,
+        NamespaceKind::Ipc => namespace::NEW_IPC,
+        NamespaceKind::Mount => namespace::NEW_MOUNT,
+        NamespaceKind::Network => namespace::NEW_NETWORK,
+        NamespaceKind::Pid => namespace::NEW_PID,
+        NamespaceKind::Time => namespace::NEW_TIME,
+        NamespaceKind::User => namespace::NEW_USER,
+        NamespaceKind::Uts => namespace::NEW_UTS,
+    }
+}
+
+/// Clones init into its new namespaces and, on v2, into its cgroup.
+///
+/// A joined user namespace must own the new ones, so it is entered by a process in
+/// between, which clones init as *our* child and leaves:
+///
+/// ```text
+/// corten ──fork──► between: setns(user) ──clone3(NEW*|CLONE_PARENT)──► init
+///    ◄────────────── pid of init ┘ exits                    (child of corten)
+/// ```
+pub(crate) fn clone_init(
+    plan: &Plan,
+    slots: &Slots,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> kernel::Result<Forked> {
+    let namespaces = plan
+        .namespaces
+        .clone
+        .iter()
+        .fold(0, |flags, kind| flags | flag_of(*kind));
+    let ordinary = Clone3 {
+        namespaces,
+        into_cgroup: cgroup,
+        parent_is_ours: false,
+    };
+    if !plan.namespaces.via_user_namespace {
+        return process::clone3(&ordinary);
+    }
+    clone_from_within(plan, slots, &ordinary)
+}
+
+fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kernel::Result<Forked> {
+    let user = plan
+        .namespaces
+        .join
+        .iter()
+        .find(|(kind, _)| *kind == NamespaceKind::User)
+        .map(|(_, slot)| *slot)
+        .ok_or_else(|| kernel::Error::new(Errno::INVAL, "setns(user)"))?;
+    let (ours, theirs) = socket::seqpacket_pair()?;
+    match process::fork()? {
+        Forked::Parent { pidfd: between, .. } => {
+            drop(theirs);
+            let mut buffer = [0; 8];
+            let (length, _) = socket::receive(ours.as_fd(), &mut buffer)?;
+            pidfd::wait(between.as_fd())?;
+            match (length, buffer) {
+                (5, [0, a, b, c, d, ..]) => {
+                    let pid = i32::from_ne_bytes([a, b, c, d]);
+                    Ok(Forked::Parent {
+                        pid,
+                        pidfd: pidfd::open(pid)?,
+                    })
+                }
+                (5, [1, a, b, c, d, ..]) => {
+                    let errno = Errno::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
+                    Err(kernel::Error::new(
+                        errno,
+                        "clone3 in the joined user namespace",
+                    ))
+                }
+                _ => Err(kernel::Error::new(Errno::CHILD, "setns(user), clone3")),
+            }
+        }
+        Forked::Child => {
+            let tell = |kind: u8, value: i32| {
+                let mut packet = vec![kind];
+                packet.extend_from_slice(&value.to_ne_bytes());
+                // Nobody is left to tell when this fails.
+                let _ = socket::send(theirs.as_fd(), &packet);
+            };
+            let sibling = Clone3 {
+                parent_is_ours: true,
+                ..*ordinary
+            };
+            let cloned = slots
+                .get(user)
+                .and_then(|fd| namespace::set_namespace(fd, namespace::NEW_USER))
+                .and_then(|()| become_root())
+                .and_then(|()| process::clone3(&sibling));
+            match cloned {
+                Ok(Forked::Child) => return Ok(Forked::Child),
+                Ok(Forked::Parent { pid, .. }) => tell(0, pid),
+                Err(error) => tell(1, error.errno().raw_os_error()),
+            }
+            process::exit_now(0)
+        }
+    }
+}
+
+/// Uid 0 and gid 0 of the user namespace we are in now.
+pub(crate) fn become_root() -> kernel::Result<()> {
+    identity::set_ids(0, 0)
+}

@@ -1,0 +1,271 @@
+//! The parent's side of `sync.rs`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use kernel::procfs::Procfs;
+use kernel::stub::Message;
+use kernel::{pidfd, rlimit};
+use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
+
+use super::{describe_status, failed, run_hooks, steps_of};
+use crate::create::Init;
+use crate::describe::{Describe, describe_last};
+use crate::diagnose;
+use crate::error::{Doing, Error, Failure, Result, reason_of};
+use crate::state::HookSubject;
+use crate::sync::{Channel, HookReport, InitFailure, InitMessage, Received};
+use crate::terminal::TerminalSink;
+
+/// Everything the parent needs to answer init.
+pub(crate) struct Conversation<'a> {
+    pub plan: &'a Plan,
+    pub channel: &'a Channel,
+    pub call_names: &'a [&'static str],
+    pub cgroup: Option<&'a libcgroups::Cgroup>,
+    pub terminal: &'a mut TerminalSink,
+    /// A hook was started: `poststop` is owed when we fail.
+    pub hooks_began: bool,
+}
+
+impl Conversation<'_> {
+    /// Answers until the stub is ready. `init` becomes the process that goes on
+    /// inside a joined pid namespace.
+    pub(crate) fn until_ready(&mut self, init: &mut Init) -> Result<()> {
+        loop {
+            match self
+                .channel
+                .receive()
+                .doing(|| "message of init".to_owned())?
+            {
+                Received::Init(message, fd) => self.answer(message, fd, init)?,
+                Received::Stub(Message::Ready) => return self.set_limits(init),
+                Received::Stub(Message::Forked { pid }) => {
+                    // The outer process leaves; the one inside is our child too.
+                    pidfd::wait(init.pidfd.as_fd()).doing(|| "outer process".to_owned())?;
+                    init.pid = pid;
+                    init.pidfd = pidfd::open(pid).doing(|| format!("process {pid}"))?;
+                }
+                Received::Stub(message) => return Err(self.stub_error(message)),
+                Received::End => return Err(diagnose::init_died(init, self.cgroup)),
+            }
+        }
+    }
+
+    fn answer(&mut self, message: InitMessage, fd: Option<OwnedFd>, init: &Init) -> Result<()> {
+        match message {
+            InitMessage::NeedIdMap => {
+                for step in steps_of(self.plan, ParentPhase::IdMap) {
+                    write_id_map(step, init.pid).map_err(|error| failed(step, &error))?;
+                }
+                self.go()
+            }
+            InitMessage::ReadyForHooks => {
+                self.hooks_began = true;
+                let stdin = HookSubject::from(self.plan).json("creating", Some(init.pid));
+                let hooks = steps_of(self.plan, ParentPhase::BeforePivot).filter_map(|step| {
+                    match &step.op {
+                        ParentOp::RunHook(hook) => Some((&step.from, hook)),
+                        _ => None,
+                    }
+                });
+                run_hooks(hooks, &stdin, Some(&self.plan.bundle))?;
+                self.go()
+            }
+            InitMessage::Console => match fd {
+                Some(master) => self.terminal.receive(master),
+                None => Err(Error::Argument {
+                    argument: "--console-socket",
+                    problem: "init sent no terminal".to_owned(),
+                }),
+            },
+            InitMessage::Failed(failure) => Err(self.init_error(failure)),
+            InitMessage::HookFailed(report) => Err(self.hook_error(report)),
+        }
+    }
+
+    fn go(&self) -> Result<()> {
+        self.channel.go().doing(|| "answer to init".to_owned())
+    }
+
+    /// Limits last: a low one must not stop init from building the container.
+    fn set_limits(&self, init: &Init) -> Result<()> {
+        for step in steps_of(self.plan, ParentPhase::Ready) {
+            let done = match &step.op {
+                ParentOp::SetOomScore(score) => {
+                    let file = format!("{}/oom_score_adj", init.pid);
+                    Procfs::host().and_then(|proc| proc.write(&file, &score.to_string()))
+                }
+                ParentOp::SetRlimit(limit) => match rlimit::resource_number(&limit.name) {
+                    Some(resource) => {
+                        rlimit::set_process_limit(init.pid, resource, limit.soft, limit.hard)
+                    }
+                    None => Ok(()),
+                },
+                _ => Ok(()),
+            };
+            done.map_err(|error| failed(step, &error))?;
+        }
+        Ok(())
+    }
+
+    fn init_error(&self, failure: InitFailure) -> Error {
+        let errno = kernel::Errno::from_raw_os_error(failure.errno);
+        let mut error = kernel::Error::new(errno, failure.call);
+        if let Some(detail) = failure.detail {
+            error = error.with_detail(detail);
+        }
+        let Some(step) = self.plan.init.get(failure.step) else {
+            return Error::System {
+                doing: "container init".to_owned(),
+                source: error,
+            };
+        };
+        Error::Step(Box::new(Failure {
+            path: failure.path.unwrap_or_else(|| step.from.clone()),
+            doing: step.op.describe(),
+            reason: reason_of(&error),
+            hint: diagnose::init_hint(&step.op, &error),
+            call: error.call().to_owned(),
+        }))
+    }
+
+    fn hook_error(&self, report: HookReport) -> Error {
+        match self.plan.init.get(report.step) {
+            Some(Step {
+                from,
+                op: plan::InitOp::RunHook(hook),
+            }) => Error::Hook {
+                path: from.clone(),
+                program: hook.path.clone(),
+                how: report.how,
+                output: report.output,
+            },
+            _ => Error::Argument {
+                argument: "hooks",
+                problem: report.how,
+            },
+        }
+    }
+
+    /// What a failure of the stub means.
+    pub(crate) fn stub_error(&self, message: Message) -> Error {
+        let steps = StubSteps {
+            steps: &self.plan.last,
+            first: 0,
+            call_names: self.call_names,
+            program: self.plan.program.args.first().map_or("", String::as_str),
+        };
+        steps.explain(message)
+    }
+}
+
+/// What is needed to explain a message of the stub: the steps it may name.
+pub(crate) struct StubSteps<'a> {
+    /// A part of `Plan::last`.
+    pub steps: &'a [Step<LastOp>],
+    /// Index of the first of them in `Plan::last`.
+    pub first: usize,
+    /// Names of the calls, where they are known.
+    pub call_names: &'a [&'static str],
+    /// `process.args[0]`
+    pub program: &'a str,
+}
+
+impl StubSteps<'_> {
+    fn get(&self, index: usize) -> Option<&Step<LastOp>> {
+        self.steps.get(index.checked_sub(self.first)?)
+    }
+
+    /// The error line for a message that is not good news.
+    pub(crate) fn explain(&self, message: Message) -> Error {
+        match message {
+            Message::Failed { step, call, errno } => self.explain_call(step, call, errno),
+            Message::HookStatus { step, status } => self.hook(step, describe_status(status)),
+            Message::HookTimeout { step } => self.hook(
+                step,
+                "ran longer than its timeout and was killed".to_owned(),
+            ),
+            Message::Ready | Message::Forked { .. } | Message::Result { .. } => Error::InitDied {
+                how: "spoke out of turn".to_owned(),
+                hint: String::new(),
+            },
+        }
+    }
+
+    fn explain_call(&self, step: usize, call: usize, errno: kernel::Errno) -> Error {
+        let call = self.call_names.get(call).copied().unwrap_or("system call");
+        let error = kernel::Error::new(errno, call);
+        match self.get(step) {
+            Some(Step {
+                op: LastOp::RunHook(_),
+                ..
+            }) => self.hook(step, format!("could not be executed: {}", error.reason())),
+            Some(step) => Error::Step(Box::new(Failure {
+                path: step.from.clone(),
+                doing: describe_last(&step.op, self.program),
+                reason: reason_of(&error),
+                hint: diagnose::last_hint(&step.op, &error),
+                call: call.to_owned(),
+            })),
+            None => Error::System {
+                doing: "container init".to_owned(),
+                source: error,
+            },
+        }
+    }
+
+    fn hook(&self, index: usize, how: String) -> Error {
+        match self.get(index) {
+            Some(Step {
+                from,
+                op: LastOp::RunHook(hook),
+            }) => Error::Hook {
+                path: from.clone(),
+                program: hook.path.clone(),
+                how,
+                output: String::new(),
+            },
+            _ => Error::InitDied {
+                how,
+                hint: String::new(),
+            },
+        }
+    }
+}
+
+/// `run`: opens the gate and waits for the program to be executed, which closes
+/// the conversation, or for the reason why it was not.
+pub(crate) fn after_ready(conversation: &Conversation<'_>) -> Result<()> {
+    conversation.go()?;
+    match conversation
+        .channel
+        .receive()
+        .doing(|| "message of init".to_owned())?
+    {
+        Received::End => Ok(()),
+        Received::Stub(message) => Err(conversation.stub_error(message)),
+        Received::Init(..) => Err(Error::InitDied {
+            how: "spoke out of turn".to_owned(),
+            hint: String::new(),
+        }),
+    }
+}
+
+/// `/proc/<pid>/uid_map` or `gid_map`, in one write as the kernel demands.
+fn write_id_map(step: &Step<ParentOp>, pid: i32) -> kernel::Result<()> {
+    let ParentOp::WriteIdMap { groups, map } = &step.op else {
+        return Ok(());
+    };
+    let proc = Procfs::host()?;
+    let lines: String = map
+        .iter()
+        .map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size))
+        .collect();
+    if *groups && kernel::identity::effective_uid() != 0 {
+        // Without CAP_SETGID outside, the kernel takes a group map only once
+        // setgroups(2) is off for good (user_namespaces(7), CVE-2014-8989).
+        proc.write(&format!("{pid}/setgroups"), "deny")?;
+    }
+    let file = if *groups { "gid_map" } else { "uid_map" };
+    proc.write(&format!("{pid}/{file}"), &lines)
+}

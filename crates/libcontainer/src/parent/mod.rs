@@ -1,0 +1,40 @@
+//! The operations outside the container, `Plan::parent`.
+//!
+//! | file | phase |
+//! |---|---|
+//! | `slots.rs` | before the clone: everything init inherits is opened |
+//! | `clone.rs` | the clone itself |
+//! | `conversation.rs` | what init asks for, in the order of `sync.rs` |
+//! | `hooks.rs` | hooks outside the container |
+
+mod clone;
+mod conversation;
+mod hooks;
+mod slots;
+
+pub(crate) use clone::{become_root, clone_init, flag_of};
+pub(crate) use conversation::{Conversation, StubSteps, after_ready};
+pub(crate) use hooks::{describe_end, describe_status, last_words, run_hooks};
+pub(crate) use slots::{Slots, open_slots};
+
+use plan::{ParentOp, ParentPhase, Plan, Step};
+
+use crate::describe::Describe;
+use crate::diagnose;
+use crate::error::{Error, Failure, reason_of};
+
+/// The steps of one phase, in order.
+pub(crate) fn steps_of(plan: &Plan, phase: ParentPhase) -> impl Iterator<Item = &Step<ParentOp>> {
+    plan.parent.iter().filter(move |s| s.op.phase() == phase)
+}
+
+/// The one place where a refused parent step gets its context.
+pub(crate) fn failed(step: &Step<ParentOp>, error: &kernel::Error) -> Error {
+    Error::Step(Box::new(Failure {
+        path: step.from.clone(),
+        doing: step.op.describe(),
+        reason: reason_of(error),
+        hint: diagnose::parent_hint(&step.op, error),
+        call: error.call().to_owned(),
+    }))
+}

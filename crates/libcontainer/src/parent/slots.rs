@@ -1,0 +1,147 @@
+//! Before the clone: everything that init inherits is opened, on the host, with
+//! the caller's rights, while no code of the container exists.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kernel::{Errno, fs, mount, namespace};
+use plan::{DeviceKind, ParentOp, ParentPhase, Plan, Slot, Step};
+
+use super::{failed, steps_of};
+use crate::error::{Doing, Result};
+
+/// The descriptors init inherits, by [`Slot`].
+#[derive(Default)]
+pub(crate) struct Slots(Vec<Option<OwnedFd>>);
+
+impl Slots {
+    fn put(&mut self, slot: Slot, fd: OwnedFd) {
+        if self.0.len() <= slot.0 {
+            self.0.resize_with(slot.0 + 1, || None);
+        }
+        if let Some(place) = self.0.get_mut(slot.0) {
+            *place = Some(fd);
+        }
+    }
+
+    /// The descriptor of a slot.
+    pub(crate) fn get(&self, slot: Slot) -> kernel::Result<BorrowedFd<'_>> {
+        self.0
+            .get(slot.0)
+            .and_then(Option::as_ref)
+            .map(AsFd::as_fd)
+            .ok_or_else(|| kernel::Error::new(Errno::BADF, format!("slot {}", slot.0)))
+    }
+
+    /// The descriptor of a slot that has one use only.
+    pub(crate) fn take(&mut self, slot: Slot) -> kernel::Result<OwnedFd> {
+        self.0
+            .get_mut(slot.0)
+            .and_then(Option::take)
+            .ok_or_else(|| kernel::Error::new(Errno::BADF, format!("slot {}", slot.0)))
+    }
+}
+
+/// Carries out the phase before the clone.
+pub(crate) fn open_slots(plan: &Plan) -> Result<Slots> {
+    let mut slots = Slots::default();
+    if plan.namespaces.parent_unshares_time {
+        // Only children enter it, and only until init has been cloned.
+        namespace::unshare(namespace::NEW_TIME).doing(|| "time namespace".to_owned())?;
+    }
+    for step in steps_of(plan, ParentPhase::BeforeClone) {
+        open(step, &mut slots).map_err(|error| failed(step, &error))?;
+    }
+    Ok(slots)
+}
+
+fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
+    match &step.op {
+        ParentOp::OpenNamespace { slot, kind, path } => {
+            let fd = fs::open_read(path)?;
+            let found = namespace::namespace_type(fd.as_fd()).map_err(|error| {
+                // ENOTTY: the file is no namespace at all.
+                error.with_detail(format!("{path} is not a namespace"))
+            })?;
+            if found != super::clone::flag_of(*kind) {
+                let wrong = format!("{path} is a namespace of another type");
+                return Err(
+                    kernel::Error::new(Errno::INVAL, "ioctl(NS_GET_NSTYPE)").with_detail(wrong)
+                );
+            }
+            slots.put(*slot, fd);
+        }
+        ParentOp::OpenRoot { slot, path } => slots.put(*slot, open_root(path)?),
+        ParentOp::OpenMountSource {
+            slot,
+            path,
+            recursive,
+            no_follow,
+            copy_symlink,
+        } => {
+            if *copy_symlink {
+                let source = fs::open_path_no_follow(path)?;
+                if fs::stat(source.as_fd())?.kind == fs::FileKind::Symlink {
+                    slots.put(*slot, source);
+                    return Ok(());
+                }
+            }
+            slots.put(*slot, mount::open_tree(path, true, *recursive, *no_follow)?);
+        }
+        ParentOp::OpenHostDevice {
+            slot,
+            path,
+            kind,
+            major,
+            minor,
+        } => slots.put(*slot, open_device(path, *kind, (*major, *minor))?),
+        ParentOp::OpenNull { slot } => {
+            slots.put(*slot, open_device("/dev/null", DeviceKind::Char, (1, 3))?);
+        }
+        ParentOp::SetTimeOffset {
+            clock,
+            seconds,
+            nanoseconds,
+        } => set_time_offset(clock, *seconds, *nanoseconds)?,
+        // The other phases have their own places.
+        ParentOp::WriteIdMap { .. }
+        | ParentOp::SetOomScore(_)
+        | ParentOp::SetRlimit(_)
+        | ParentOp::RunHook(_) => {}
+    }
+    Ok(())
+}
+
+/// The root: a directory, and not one that a symlink leads to (the image's owner
+/// may have put it there).
+fn open_root(path: &str) -> kernel::Result<OwnedFd> {
+    let found = fs::open_path_no_follow(path)?;
+    match fs::stat(found.as_fd())?.kind {
+        fs::FileKind::Directory => mount::open_tree(path, true, true, true),
+        fs::FileKind::Symlink => Err(kernel::Error::new(Errno::LOOP, format!("open({path:?})"))
+            .with_detail(format!("{path} is a symlink"))),
+        _ => Err(kernel::Error::new(Errno::NOTDIR, format!("open({path:?})"))),
+    }
+}
+
+/// A node of the host, verified to be the device it is taken for.
+fn open_device(path: &str, kind: DeviceKind, number: (u32, u32)) -> kernel::Result<OwnedFd> {
+    let node = mount::open_tree(path, true, false, true)?;
+    let stat = fs::stat(node.as_fd())?;
+    let wanted = match kind {
+        DeviceKind::Char => fs::FileKind::Char,
+        DeviceKind::Block => fs::FileKind::Block,
+    };
+    if stat.kind == wanted && stat.rdev == number {
+        return Ok(node);
+    }
+    let (major, minor) = number;
+    let wrong = format!("the host's {path} is not the device {major}:{minor}");
+    Err(kernel::Error::new(Errno::NODEV, format!("open_tree({path:?})")).with_detail(wrong))
+}
+
+/// The next child is born in a time namespace whose clocks are shifted; they can
+/// be shifted only before that (time_namespaces(7)).
+fn set_time_offset(clock: &str, seconds: i64, nanoseconds: u32) -> kernel::Result<()> {
+    let line = format!("{clock} {seconds} {nanoseconds}\n");
+    kernel::procfs::Procfs::host()?.write("self/timens_offsets", &line)
+}

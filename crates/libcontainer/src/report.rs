@@ -1,0 +1,132 @@
+//! `state` and `list`: what is known of containers, in the form that engines decode.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::state::State;
+use crate::status::{self, Status};
+use crate::store::{Loaded, Store};
+
+/// One container as `state` and `list --format json` print it, in the order of
+/// fields that tools know.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateReport {
+    /// Version of the spec that the configuration names.
+    pub oci_version: String,
+    /// Container id.
+    pub id: String,
+    /// Init's pid, 0 when stopped.
+    pub pid: i32,
+    /// [`Status`]
+    pub status: Status,
+    /// Absolute path.
+    pub bundle: String,
+    /// Absolute path.
+    pub rootfs: String,
+    /// RFC 3339.
+    pub created: String,
+    /// Of the configuration; absent when there are none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Name of the user that made it.
+    pub owner: String,
+}
+
+/// One entry of `list`.
+#[derive(Debug)]
+pub enum Entry {
+    /// A container.
+    Container(StateReport),
+    /// A state directory that cannot be read, and why.
+    Broken {
+        /// Container id.
+        id: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// What is known of one container.
+///
+/// # Errors
+/// [`Error::NotFound`]
+pub fn state(store: &Store, id: &str) -> Result<StateReport> {
+    let directory = store.find(id)?;
+    match directory.load()? {
+        Some(loaded) => {
+            let status = status::derive(&directory, &loaded)?;
+            Ok(report(loaded, status))
+        }
+        None => Err(Error::StillCreating),
+    }
+}
+
+/// Every container below a root. One that vanishes meanwhile is left out.
+///
+/// # Errors
+/// When the root cannot be read.
+pub fn list(store: &Store) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for id in store.ids()? {
+        match state(store, &id) {
+            Ok(report) => entries.push(Entry::Container(report)),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => entries.push(Entry::Broken {
+                id,
+                problem: error.to_string(),
+            }),
+        }
+    }
+    Ok(entries)
+}
+
+/// The saved configuration and state of a container, for `explain ID`.
+///
+/// # Errors
+/// [`Error::NotFound`]
+pub fn saved(store: &Store, id: &str) -> Result<(Vec<u8>, State)> {
+    let directory = store.find(id)?;
+    let config = directory.read_config()?;
+    match directory.load()? {
+        Some(loaded) => Ok((config, loaded.state)),
+        None => Err(Error::StillCreating),
+    }
+}
+
+fn report(loaded: Loaded, status: Status) -> StateReport {
+    let state = loaded.state;
+    StateReport {
+        oci_version: state.oci_version,
+        id: state.id,
+        pid: if status == Status::Stopped {
+            0
+        } else {
+            state.pid
+        },
+        status,
+        bundle: state.bundle,
+        rootfs: state.rootfs,
+        created: state.created,
+        annotations: state.annotations,
+        owner: owner_name(state.owner),
+    }
+}
+
+/// The host's own passwd file, without NSS (it would load libraries).
+fn owner_name(uid: u32) -> String {
+    if uid == 0 {
+        return "root".to_owned();
+    }
+    let passwd = kernel::fs::read_file("/etc/passwd", 1 << 20).unwrap_or_default();
+    String::from_utf8_lossy(&passwd)
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+        })
+        .unwrap_or_else(|| format!("#{uid}"))
+}

@@ -1,0 +1,235 @@
+//! `Plan::last` as the script of the sealed stub.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use kernel::stub::{Capabilities, Hook as StubHook, Script};
+use kernel::{fs, memfd, process};
+use plan::{Hook, LastOp, NamespaceKind, Plan};
+
+use crate::error::{Doing, Result};
+use crate::state::HookSubject;
+use crate::store::Gate;
+
+/// The descriptors that reach the stub under numbers its script knows. They lie
+/// above those the container's program keeps.
+pub(crate) struct StubDescriptors {
+    /// Init's end of the conversation.
+    pub socket: OwnedFd,
+    /// Replaced by init with the working directory it found in the finished root.
+    pub working_directory: OwnedFd,
+    /// The start gate; `run` has none.
+    pub gate: Option<Gate>,
+}
+
+impl StubDescriptors {
+    /// Moves everything above the descriptors that the program keeps.
+    pub(crate) fn new(socket: OwnedFd, gate: Option<Gate>, preserve: u32) -> Result<Self> {
+        let lowest = 3 + preserve.cast_signed();
+        let above = |fd: OwnedFd| {
+            if fd.as_raw_fd() >= lowest {
+                return Ok(fd);
+            }
+            process::duplicate_at_least(fd.as_fd(), lowest)
+        };
+        let doing = || "descriptors of init".to_owned();
+        let placeholder = fs::open_path("/").doing(doing)?;
+        let gate = match gate {
+            Some(gate) => Some(Gate {
+                fifo: above(gate.fifo).doing(doing)?,
+                error_file: above(gate.error_file).doing(doing)?,
+            }),
+            None => None,
+        };
+        Ok(Self {
+            socket: above(socket).doing(doing)?,
+            working_directory: above(placeholder).doing(doing)?,
+            gate,
+        })
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &OwnedFd> {
+        let gate = self.gate.iter().flat_map(|g| [&g.fifo, &g.error_file]);
+        [&self.socket, &self.working_directory]
+            .into_iter()
+            .chain(gate)
+    }
+}
+
+/// Number of an open descriptor.
+fn number(fd: &OwnedFd) -> u32 {
+    fd.as_raw_fd().cast_unsigned()
+}
+
+/// The sealed image, and the names of its calls for error messages.
+pub(crate) struct SealedStub {
+    pub image: OwnedFd,
+    pub call_names: Vec<&'static str>,
+}
+
+/// Writes and seals the script of a plan.
+pub(crate) fn seal(plan: &Plan, descriptors: &StubDescriptors) -> Result<SealedStub> {
+    let error_file = descriptors
+        .gate
+        .as_ref()
+        .map(|gate| number(&gate.error_file));
+    let mut writer = Writer {
+        script: Script::new(number(&descriptors.socket), error_file),
+        plan,
+        descriptors,
+        bounding: kernel::caps::bounding().doing(|| "bounding set".to_owned())?,
+    };
+    for (step, op) in plan.last.iter().enumerate() {
+        writer.write(step, &op.op);
+    }
+    let doing = || "sealed stub".to_owned();
+    let image = writer.script.assemble().doing(doing)?;
+    Ok(SealedStub {
+        image: memfd::sealed_memfd("corten-stub", &[&image]).doing(doing)?,
+        call_names: writer.script.call_names().to_vec(),
+    })
+}
+
+struct Writer<'a> {
+    script: Script,
+    plan: &'a Plan,
+    descriptors: &'a StubDescriptors,
+    /// Our own bounding set, and the last capability the kernel knows.
+    bounding: (u64, u32),
+}
+
+impl Writer<'_> {
+    fn write(&mut self, step: usize, op: &LastOp) {
+        let script = &mut self.script;
+        match op {
+            LastOp::ForkIntoPidNamespace => {
+                script.fork_into_pid_namespace(step);
+                script.die_with_parent(step);
+            }
+            LastOp::NoNewPrivileges => script.set_no_new_privileges(step),
+            LastOp::LoadSeccomp { program, .. } => {
+                script.load_seccomp(step, &program.instructions, program.flags, program.notifies)
+            }
+            LastOp::OwnStdio { uid } => {
+                for stream in streams_to_own() {
+                    script.own_descriptor(step, stream, *uid);
+                }
+            }
+            LastOp::LimitBounding { keep } => {
+                let (bounding, last) = self.bounding;
+                // What is not there cannot be dropped, and need not be.
+                script.limit_bounding(step, keep | !bounding, last);
+            }
+            LastOp::SetIdentity { uid, gid, groups } => {
+                script.set_identity(step, *uid, *gid, groups.as_deref());
+            }
+            LastOp::ChangeDirectory => {
+                script.try_directory(step, number(&self.descriptors.working_directory));
+            }
+            LastOp::SetCapabilities(sets) => script.set_capabilities(
+                step,
+                Capabilities {
+                    effective: sets.effective,
+                    permitted: sets.permitted,
+                    inheritable: sets.inheritable,
+                    ambient: sets.ambient,
+                },
+            ),
+            LastOp::CheckProgram => {
+                // The second attempt, now as the container's user.
+                script.retry_directory(step, number(&self.descriptors.working_directory));
+                script.check_program(step);
+            }
+            LastOp::ReportReady => self.report_ready(step),
+            LastOp::AwaitStart => self.await_start(step),
+            LastOp::RunHook(hook) => self.run_hook(step, hook),
+            LastOp::CloseDescriptors { first } => self.close_descriptors(step, *first),
+            LastOp::Execute => script.execute(step),
+        }
+    }
+
+    fn report_ready(&mut self, step: usize) {
+        self.script.outlive_parent(step);
+        self.script.report_ready(step);
+        if self.descriptors.gate.is_none() {
+            self.script.await_parent(step);
+        }
+    }
+
+    fn await_start(&mut self, step: usize) {
+        if let Some(gate) = &self.descriptors.gate {
+            self.script.await_start(step, number(&gate.fifo));
+        }
+    }
+
+    fn run_hook(&mut self, step: usize, hook: &Hook) {
+        let (stdin, pid_at) = self.hook_stdin();
+        self.script.run_hook(
+            step,
+            &StubHook {
+                path: &hook.path,
+                args: &hook.args,
+                env: hook.env.as_deref(),
+                stdin: &stdin,
+                pid_at,
+                timeout_seconds: hook.timeout_seconds,
+            },
+        );
+    }
+
+    /// The state as `startContainer` hooks read it. Their pid is that of the
+    /// container's own pid namespace: 1 in one of its own, else known only to the
+    /// stub, which fills in ten places.
+    fn hook_stdin(&self) -> (Vec<u8>, Option<usize>) {
+        const PLACE: i32 = 1_000_000_000;
+        let private = self.plan.namespaces.clone.contains(&NamespaceKind::Pid);
+        let pid = if private { 1 } else { PLACE };
+        let mut json = HookSubject::from(self.plan).json("created", Some(pid));
+        if private {
+            return (json, None);
+        }
+        let place = format!("\"pid\":{PLACE}");
+        let at = String::from_utf8_lossy(&json)
+            .find(&place)
+            .map(|at| at + "\"pid\":".len());
+        if let Some(digits) = at.and_then(|at| json.get_mut(at..at + 10)) {
+            digits.fill(b' ');
+        }
+        (json, at)
+    }
+
+    /// Closes everything but what must live until the exec itself: the end of the
+    /// conversation (`run`: its end of file says that the program was executed), or
+    /// the gate and the failure file (`start` waits for the gate to be closed).
+    /// Those are close-on-exec, and none can be executed.
+    fn close_descriptors(&mut self, step: usize, first: u32) {
+        let mut kept: Vec<u32> = match &self.descriptors.gate {
+            Some(gate) => vec![number(&gate.fifo), number(&gate.error_file)],
+            None => vec![number(&self.descriptors.socket)],
+        };
+        kept.sort_unstable();
+        let mut from = first;
+        for &number in &kept {
+            self.script.close_on_exec(step, number);
+            if number > from {
+                self.script.close_range(step, from, number - 1);
+            }
+            from = number + 1;
+        }
+        self.script.close_range(step, from, u32::MAX);
+    }
+}
+
+/// Which of the standard streams the container's user shall own: pipes and
+/// sockets, so that it can reopen `/dev/stdout`; never a device, and never a
+/// regular file of the host.
+fn streams_to_own() -> impl Iterator<Item = u32> {
+    (0..3)
+        .filter(|&stream| {
+            let Ok(fd) = process::borrow_raw(stream) else {
+                return false;
+            };
+            fs::stat(fd).is_ok_and(|s| matches!(s.kind, fs::FileKind::Fifo | fs::FileKind::Socket))
+        })
+        .map(i32::cast_unsigned)
+}

@@ -1,0 +1,75 @@
+//! `start`: one byte opens the gate.
+//!
+//! The gate is a fifo that init's stub reads. The stub holds it until its exec, so
+//! when the last reader is gone, either the container's program runs, or the stub
+//! has left a message in `exec.error`.
+
+use std::os::fd::AsFd;
+
+use kernel::readiness::wait_closed;
+use kernel::stub::Message;
+use plan::{Hook, Step};
+
+use crate::error::{Doing, Error, Result};
+use crate::parent::{StubSteps, run_hooks};
+use crate::state::{HookSubject, State};
+use crate::status::{self, Status};
+use crate::store::Store;
+
+/// Starts a created container.
+///
+/// # Errors
+/// Everything but a created container is left as it is.
+pub fn start(store: &Store, id: &str) -> Result<()> {
+    let directory = store.find(id)?;
+    directory.lock()?;
+    let Some(loaded) = directory.load()? else {
+        return Err(Error::StillCreating);
+    };
+    if !status::init_is_alive(&loaded.state)? {
+        return Err(Error::HasStopped);
+    }
+    if !loaded.complete {
+        return Err(Error::StillCreating);
+    }
+    let Some(gate) = directory.open_gate()? else {
+        return Err(Error::AlreadyRunning);
+    };
+    kernel::fs::write_all(gate.as_fd(), b"s").doing(|| "start gate".to_owned())?;
+    wait_closed(gate.as_fd()).doing(|| "start gate".to_owned())?;
+    directory.remove_gate()?;
+    if let Some(message) = directory.read_exec_error() {
+        return Err(explain(&loaded.state, &message));
+    }
+    run_poststart(&loaded.state)
+}
+
+/// The stub left a message in place of becoming the program.
+fn explain(state: &State, message: &[u8]) -> Error {
+    match Message::decode(message) {
+        Some(message) => StubSteps {
+            steps: &state.after_gate.steps,
+            first: state.after_gate.first,
+            call_names: &[],
+            program: &state.after_gate.program,
+        }
+        .explain(message),
+        None => Error::BadState {
+            id: state.id.clone(),
+            problem: "exec.error is not a message".to_owned(),
+        },
+    }
+}
+
+/// `hooks.poststart`: after the program was started, before `start` returns.
+pub(crate) fn run_poststart(state: &State) -> Result<()> {
+    if state.poststart.is_empty() {
+        return Ok(());
+    }
+    let stdin = HookSubject::from(state).json(&Status::Running.to_string(), Some(state.pid));
+    run_hooks(paths(&state.poststart), &stdin, Some(&state.bundle))
+}
+
+pub(crate) fn paths(hooks: &[Step<Hook>]) -> impl Iterator<Item = (&plan::ConfigPath, &Hook)> {
+    hooks.iter().map(|step| (&step.from, &step.op))
+}

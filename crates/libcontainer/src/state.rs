@@ -1,0 +1,190 @@
+//! What is remembered of a container between two commands.
+
+use std::collections::BTreeMap;
+
+use plan::cgroup::CgroupPlan;
+use plan::{Hook, LastOp, Plan, Step};
+use serde::{Deserialize, Serialize};
+
+/// Version of [`State`]'s layout. A state of another version is refused, by name.
+pub const STATE_VERSION: u32 = 1;
+
+/// The content of `state.json`. There is no status in it: that is derived from
+/// what the kernel knows ([`crate::status`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// [`STATE_VERSION`]
+    pub version: u32,
+    /// `ociVersion` of the configuration.
+    pub oci_version: String,
+    /// Container id.
+    pub id: String,
+    /// Init's pid as this runtime sees it.
+    pub pid: i32,
+    /// Field 22 of `/proc/<pid>/stat`: pids are reused, pairs of the two are not.
+    pub start_time: u64,
+    /// Absolute path of the bundle.
+    pub bundle: String,
+    /// Absolute path of the root on the host.
+    pub rootfs: String,
+    /// RFC 3339, UTC.
+    pub created: String,
+    /// Effective uid of the runtime that made it.
+    pub owner: u32,
+    /// Where its control group is.
+    pub cgroup: CgroupState,
+    /// Whether killing init kills everything in the container.
+    pub pid_namespace_is_private: bool,
+    /// `annotations` of the configuration.
+    pub annotations: BTreeMap<String, String>,
+    /// What happens after `start` opened the gate.
+    pub after_gate: AfterGate,
+    /// `hooks.poststart`
+    pub poststart: Vec<Step<Hook>>,
+    /// `hooks.poststop`
+    pub poststop: Vec<Step<Hook>>,
+}
+
+/// The end of `Plan::last`, by which `start` names the step that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AfterGate {
+    /// Index of the first of `steps` in `Plan::last`.
+    pub first: usize,
+    /// From the gate on.
+    pub steps: Vec<Step<LastOp>>,
+    /// `process.args[0]`
+    pub program: String,
+}
+
+impl From<&Plan> for AfterGate {
+    fn from(plan: &Plan) -> Self {
+        let is_gate = |step: &Step<LastOp>| step.op == LastOp::AwaitStart;
+        let first = plan
+            .last
+            .iter()
+            .position(is_gate)
+            .unwrap_or(plan.last.len());
+        Self {
+            first,
+            steps: plan.last.get(first..).unwrap_or_default().to_vec(),
+            program: plan.program.args.first().cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// The part of a cgroup plan that later commands need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CgroupState {
+    /// Who made it.
+    pub manager: plan::cgroup::CgroupManager,
+    /// Path below the root of every hierarchy.
+    pub path: String,
+    /// The hierarchies.
+    pub directories: Vec<plan::cgroup::CgroupDirectory>,
+}
+
+impl From<&CgroupPlan> for CgroupState {
+    fn from(plan: &CgroupPlan) -> Self {
+        Self {
+            manager: plan.manager,
+            path: plan.path.clone(),
+            directories: plan.directories.clone(),
+        }
+    }
+}
+
+impl State {
+    /// The state of a container that is being made.
+    pub(crate) fn new(plan: &Plan, pid: i32, start_time: u64) -> Self {
+        Self {
+            version: STATE_VERSION,
+            oci_version: plan.oci_version.clone(),
+            id: plan.id.clone(),
+            pid,
+            start_time,
+            bundle: plan.bundle.clone(),
+            rootfs: plan.rootfs.clone(),
+            created: kernel::time::utc_now(),
+            owner: kernel::identity::effective_uid(),
+            cgroup: CgroupState::from(&plan.cgroup),
+            pid_namespace_is_private: plan.namespaces.pid_namespace_is_private,
+            annotations: plan.annotations.clone(),
+            after_gate: AfterGate::from(plan),
+            poststart: plan.poststart.clone(),
+            poststop: plan.poststop.clone(),
+        }
+    }
+
+    /// A handle on the container's control groups.
+    pub(crate) fn open_cgroup(&self) -> libcgroups::Cgroup {
+        libcgroups::Cgroup::open(&self.cgroup.directories, &self.cgroup.path)
+    }
+
+    /// Whether this program manages its control groups.
+    pub(crate) fn has_cgroup(&self) -> bool {
+        self.cgroup.manager == plan::cgroup::CgroupManager::Cgroupfs
+    }
+}
+
+/// The OCI state as hooks read it on their standard input (runtime.md, "State").
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HookState<'a> {
+    oci_version: &'a str,
+    id: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    bundle: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+}
+
+/// Who a hook is told about.
+pub(crate) struct HookSubject<'a> {
+    pub oci_version: &'a str,
+    pub id: &'a str,
+    pub bundle: &'a str,
+    pub annotations: &'a BTreeMap<String, String>,
+}
+
+impl<'a> From<&'a Plan> for HookSubject<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        Self {
+            oci_version: &plan.oci_version,
+            id: &plan.id,
+            bundle: &plan.bundle,
+            annotations: &plan.annotations,
+        }
+    }
+}
+
+impl<'a> From<&'a State> for HookSubject<'a> {
+    fn from(state: &'a State) -> Self {
+        Self {
+            oci_version: &state.oci_version,
+            id: &state.id,
+            bundle: &state.bundle,
+            annotations: &state.annotations,
+        }
+    }
+}
+
+impl HookSubject<'_> {
+    /// What a hook reads.
+    pub(crate) fn json(&self, status: &str, pid: Option<i32>) -> Vec<u8> {
+        let state = HookState {
+            oci_version: self.oci_version,
+            id: self.id,
+            status,
+            pid,
+            bundle: self.bundle,
+            annotations: self.annotations,
+        };
+        // Strings, a number and a map of strings: there is nothing that could fail.
+        serde_json::to_vec(&state).unwrap_or_default()
+    }
+}

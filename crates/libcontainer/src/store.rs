@@ -1,0 +1,325 @@
+//! The state directory: one private directory for each container.
+//!
+//! ```text
+//! <root>/                 0700, ours
+//!   <id>/                 0700; mkdir is the claim on the id, flock on it serialises commands
+//!     config.json         our copy: later edits of the bundle do not matter
+//!     creating.json       state while `create` works; renamed to
+//!     state.json          when it is done
+//!     exec.fifo           the start gate: has a reader as long as init waits
+//!     exec.error          why the program could not be executed after the gate opened
+//! ```
+//!
+//! Everything below the root is reached through descriptors and never through a
+//! symlink. The root lies on a tmpfs and does not outlive a boot, so nothing is fsynced.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kernel::{Errno, fs};
+
+use crate::error::{Doing, Error, Result};
+use crate::state::{STATE_VERSION, State};
+
+const CONFIG: &str = "config.json";
+const CREATING: &str = "creating.json";
+const COMPLETE: &str = "state.json";
+const FIFO: &str = "exec.fifo";
+const EXEC_ERROR: &str = "exec.error";
+
+/// No state of ours is larger; a larger one is not ours.
+const STATE_LIMIT_BYTES: usize = 4 << 20;
+/// The plan refuses larger configurations.
+const CONFIG_LIMIT_BYTES: usize = 16 << 20;
+
+/// The directory that holds all containers of one root (`--root`).
+pub struct Store {
+    directory: OwnedFd,
+    path: String,
+}
+
+impl Store {
+    /// Opens the root for a command that needs an existing container. A root that
+    /// does not exist holds none.
+    ///
+    /// # Errors
+    /// A root that somebody else could have prepared.
+    pub fn open(path: &str) -> Result<Option<Self>> {
+        match fs::open_directory(path) {
+            Ok(directory) => Self::checked(directory, path).map(Some),
+            Err(error) if error.errno() == Errno::NOENT => Ok(None),
+            Err(error) => Err(error).doing(|| format!("--root {path}")),
+        }
+    }
+
+    /// Opens the root, made when it is missing.
+    ///
+    /// # Errors
+    /// A root that cannot be made, or that somebody else could have prepared.
+    pub fn open_or_make(path: &str) -> Result<Self> {
+        if let Some(store) = Self::open(path)? {
+            return Ok(store);
+        }
+        fs::make_directories(path, 0o700).doing(|| format!("--root {path}"))?;
+        let directory = fs::open_directory(path).doing(|| format!("--root {path}"))?;
+        Self::checked(directory, path)
+    }
+
+    /// Whoever can write to the root can make us kill any process.
+    fn checked(directory: OwnedFd, path: &str) -> Result<Self> {
+        let stat = fs::stat(directory.as_fd()).doing(|| format!("--root {path}"))?;
+        let problem = if stat.uid != kernel::identity::effective_uid() {
+            Some(format!(
+                "{path} belongs to uid {}, not to the caller",
+                stat.uid
+            ))
+        } else if stat.mode & 0o022 != 0 {
+            let mode = stat.mode & 0o777;
+            Some(format!(
+                "{path} is writable for others (mode {mode:04o}; chmod go-w it)"
+            ))
+        } else {
+            None
+        };
+        match problem {
+            Some(problem) => Err(Error::Argument {
+                argument: "--root",
+                problem,
+            }),
+            None => Ok(Self {
+                directory,
+                path: path.to_owned(),
+            }),
+        }
+    }
+
+    /// Path of the root.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Claims an id: makes its directory and locks it.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`]
+    pub fn claim(&self, id: &str) -> Result<ContainerDirectory<'_>> {
+        match fs::make_directory_at(self.directory.as_fd(), id, 0o700) {
+            Ok(()) => {}
+            Err(error) if error.errno() == Errno::EXIST => {
+                return Err(Error::AlreadyExists(id.to_owned()));
+            }
+            Err(error) => return Err(error).doing(|| format!("state directory of {id}")),
+        }
+        let directory = self.find(id)?;
+        directory.lock()?;
+        Ok(directory)
+    }
+
+    /// Finds a container.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]
+    pub fn find(&self, id: &str) -> Result<ContainerDirectory<'_>> {
+        match fs::open_directory_at(self.directory.as_fd(), id) {
+            Ok(directory) => Ok(ContainerDirectory {
+                store: self,
+                directory,
+                id: id.to_owned(),
+            }),
+            Err(error) if error.errno() == Errno::NOENT => Err(Error::NotFound(id.to_owned())),
+            Err(error) => Err(error).doing(|| format!("state directory of {id}")),
+        }
+    }
+
+    /// All ids, sorted.
+    ///
+    /// # Errors
+    /// When the root cannot be read.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let entries = fs::read_directory(self.directory.as_fd()).doing(|| self.path.clone())?;
+        let mut ids: Vec<String> = entries
+            .into_iter()
+            .filter(|(_, kind)| *kind == fs::FileKind::Directory)
+            .map(|(name, _)| name)
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+/// One container's directory, held open.
+pub struct ContainerDirectory<'a> {
+    store: &'a Store,
+    directory: OwnedFd,
+    id: String,
+}
+
+/// A state, and whether `create` got to its end.
+pub(crate) struct Loaded {
+    pub state: State,
+    pub complete: bool,
+}
+
+impl ContainerDirectory<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Waits for other commands on this container to end and keeps further ones
+    /// out until this value is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was deleted while we waited.
+    pub fn lock(&self) -> Result<()> {
+        fs::lock_exclusive(self.fd(), true).doing(|| format!("lock of {}", self.id))?;
+        // The command we waited for may have been `delete`.
+        match self.store.find(&self.id) {
+            Ok(now) => {
+                let ours =
+                    fs::stat(self.fd()).doing(|| format!("state directory of {}", self.id))?;
+                let theirs =
+                    fs::stat(now.fd()).doing(|| format!("state directory of {}", self.id))?;
+                if ours.ino == theirs.ino {
+                    return Ok(());
+                }
+                Err(Error::NotFound(self.id.clone()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Saves our own copy of the configuration.
+    pub(crate) fn save_config(&self, config: &[u8]) -> Result<()> {
+        fs::create_file_at(self.fd(), CONFIG, 0o600, config)
+            .doing(|| format!("{CONFIG} of {}", self.id))
+    }
+
+    /// The configuration the container was made from.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_config(&self) -> Result<Vec<u8>> {
+        fs::read_file_at(self.fd(), CONFIG, CONFIG_LIMIT_BYTES)
+            .doing(|| format!("{CONFIG} of {}", self.id))
+    }
+
+    /// Writes the state of a container in the making.
+    pub(crate) fn save_creating(&self, state: &State) -> Result<()> {
+        self.save(CREATING, state)
+    }
+
+    fn save(&self, name: &str, state: &State) -> Result<()> {
+        let bytes = serde_json::to_vec(state).unwrap_or_default();
+        fs::replace_file_at(self.fd(), name, 0o600, &bytes)
+            .doing(|| format!("{name} of {}", self.id))
+    }
+
+    /// The container is made: from now on it is what its processes say.
+    pub(crate) fn complete(&self) -> Result<()> {
+        fs::rename_at(self.fd(), CREATING, COMPLETE).doing(|| format!("{COMPLETE} of {}", self.id))
+    }
+
+    /// Reads the state; `None` when there is not even that of a container in the making.
+    pub(crate) fn load(&self) -> Result<Option<Loaded>> {
+        for (name, complete) in [(COMPLETE, true), (CREATING, false)] {
+            match fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES) {
+                Ok(bytes) => {
+                    return self
+                        .decode(name, &bytes)
+                        .map(|state| Some(Loaded { state, complete }));
+                }
+                Err(error) if error.errno() == Errno::NOENT => {}
+                Err(error) => {
+                    return Err(self.bad_state(format!("{name}: {}", error.reason())));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn decode(&self, name: &str, bytes: &[u8]) -> Result<State> {
+        /// Read first: a later version may have changed everything else.
+        #[derive(serde::Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let version = serde_json::from_slice::<Version>(bytes)
+            .map_err(|error| self.bad_state(format!("{name}: {error}")))?
+            .version;
+        if version != STATE_VERSION {
+            return Err(self.bad_state(format!(
+                "{name} has version {version}, this program knows {STATE_VERSION}"
+            )));
+        }
+        let state: State = serde_json::from_slice(bytes)
+            .map_err(|error| self.bad_state(format!("{name}: {error}")))?;
+        if state.id != self.id {
+            return Err(self.bad_state(format!("{name} belongs to {:?}", state.id)));
+        }
+        Ok(state)
+    }
+
+    fn bad_state(&self, problem: String) -> Error {
+        Error::BadState {
+            id: self.id.clone(),
+            problem,
+        }
+    }
+
+    /// Makes the start gate; init inherits both descriptors. The fifo is open for
+    /// writing too, so that reading it never meets its end and opening it never waits.
+    pub(crate) fn make_gate(&self) -> Result<Gate> {
+        use kernel::fs::OFlags;
+        let doing = || format!("{FIFO} of {}", self.id);
+        fs::make_fifo_at(self.fd(), FIFO, 0o600).doing(doing)?;
+        let fifo = fs::open_at(self.fd(), FIFO, OFlags::RDWR | OFlags::NOFOLLOW).doing(doing)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let error_file = fs::open_at(self.fd(), EXEC_ERROR, flags)
+            .doing(|| format!("{EXEC_ERROR} of {}", self.id))?;
+        Ok(Gate { fifo, error_file })
+    }
+
+    /// The writing end of the gate, if somebody waits behind it: without a reader
+    /// open(2) gives ENXIO, after `start` there is no fifo.
+    pub(crate) fn open_gate(&self) -> Result<Option<OwnedFd>> {
+        use kernel::fs::OFlags;
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        match fs::open_at(self.fd(), FIFO, flags) {
+            Ok(fifo) => Ok(Some(fifo)),
+            Err(error) if matches!(error.errno(), Errno::NXIO | Errno::NOENT) => Ok(None),
+            Err(error) => Err(error).doing(|| format!("{FIFO} of {}", self.id)),
+        }
+    }
+
+    /// The gate is open for good.
+    pub(crate) fn remove_gate(&self) -> Result<()> {
+        match fs::remove_file_at(self.fd(), FIFO) {
+            Err(error) if error.errno() != Errno::NOENT => {
+                Err(error).doing(|| format!("{FIFO} of {}", self.id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the stub left behind when it could not become the program.
+    pub(crate) fn read_exec_error(&self) -> Option<Vec<u8>> {
+        let bytes = fs::read_file_at(self.fd(), EXEC_ERROR, 4096).ok()?;
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Removes the directory and everything in it.
+    pub(crate) fn remove(&self) -> Result<()> {
+        fs::remove_tree_at(self.store.directory.as_fd(), &self.id)
+            .doing(|| format!("state directory of {}", self.id))
+    }
+
+    /// Container id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The start gate as init inherits it.
+pub(crate) struct Gate {
+    pub fifo: OwnedFd,
+    pub error_file: OwnedFd,
+}

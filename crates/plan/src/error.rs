@@ -168,3 +168,13 @@ pub struct Warning {
     /// What was found and what was done instead.
     pub text: String,
 }
+
+/// A string of the configuration as JSON, cut when long: what `found` says.
+pub(crate) fn quote(text: &str) -> String {
+    const LIMIT: usize = 64;
+    let json = |text: &str| serde_json::Value::from(text).to_string();
+    match text.char_indices().nth(LIMIT) {
+        Some((cut, _)) => json(&format!("{}...", &text[..cut])),
+        None => json(text),
+    }
+}

@@ -2,8 +2,11 @@
 //! runtime spec; each pushes its steps and problems into the [`Context`].
 
 pub(crate) mod devices;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub(crate) mod masks;
 pub(crate) mod mount_options;
+pub(crate) mod mount_source;
 pub(crate) mod mounts;
 pub(crate) mod rootfs;
 

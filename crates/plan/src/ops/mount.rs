@@ -91,13 +91,18 @@ pub struct FsParameter {
 }
 
 bitflags! {
-    /// Superblock flags that only mount(2) can pass (`MS_*`), for the classic path.
+    /// What only mount(2) can pass: the classic path is taken when any is set.
+    /// Parameters are joined with commas there; a value that holds a comma outside
+    /// quotes and without a backslash (a label) is put into double quotes.
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
     pub struct ClassicFlags: u32 {
         /// `iversion`: no file system takes it as an fsconfig parameter.
         const I_VERSION = 1;
         /// `silent`
         const SILENT = 1 << 1;
+        /// No `MS_*` flag: a value is longer than the 255 bytes that fsconfig(2)
+        /// takes (overlay's `lowerdir`), while mount(2) takes 4095 for all.
+        const LONG_VALUE = 1 << 2;
     }
 }
 
@@ -133,7 +138,8 @@ pub enum MountSource {
     CgroupV1 {
         /// The container has a cgroup namespace of its own.
         own_namespace: bool,
-        /// Directory name -> cgroup v1 options (`cpu,cpuacct`), and for v2 `unified`.
+        /// Directory name -> cgroup v1 options (`cpu,cpuacct`, `name=systemd`);
+        /// for the v2 hierarchy of a hybrid host `unified` -> nothing.
         hierarchies: Vec<(String, String)>,
         /// Alias -> directory, for co-mounted controllers (`cpu` -> `cpu,cpuacct`).
         aliases: Vec<(String, String)>,
@@ -151,21 +157,23 @@ pub enum MountSource {
 pub struct MountOp {
     /// Absolute path inside the container, lexically clean.
     pub target: String,
-    /// `dest-nofollow`: a final symlink of the target is not followed.
+    /// `dest-nofollow`, and always for procfs and sysfs: a final symlink of the
+    /// target is not followed (CVE-2019-19921, CVE-2025-54867).
     pub target_no_follow: bool,
     /// What is mounted.
     pub source: MountSource,
-    /// For this mount.
+    /// For this mount; applied after the recursive ones.
     pub attributes: Attributes,
-    /// For it and all below it (`rro`, `rnosuid`, ...).
+    /// For it and all below it (`rro`, `rnosuid`, ...). Empty when nothing can be
+    /// below (a new file system).
     pub recursive_attributes: Attributes,
     /// Applied one by one, in order, after the attributes.
     pub propagation: Vec<Propagation>,
     /// `tmpcopyup`: what the mount covers is copied into it first.
     pub copy_up: bool,
-    /// `ro` that must wait until devices and mount points below it are made
-    /// (`InitOp::MakeReadOnly` follows later).
+    /// `ro` waits until devices, mount points and hooks below have had their turn
+    /// (`InitOp::MakeReadOnly` follows later); it is not among `attributes` then.
     pub read_only_later: bool,
-    /// Data of the LSM, `linux.mountLabel`, already as a `context=` parameter.
+    /// `linux.mountLabel`: the value of the `context` parameter, without quotes.
     pub label: Option<String>,
 }

@@ -20,7 +20,7 @@ pub mod id;
 mod ops;
 mod path;
 mod request;
-mod seccomp;
+pub mod seccomp;
 pub mod spec;
 
 pub use build::build;

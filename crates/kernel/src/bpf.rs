@@ -108,17 +108,20 @@ fn load(
         attributes.log_size = log.len() as u32;
         attributes.log_buf = log.as_mut_ptr() as u64;
     }
-    let number = bpf(BPF_PROG_LOAD, &attributes)?;
+    // SAFETY: the instructions, the license and the log are borrowed until here.
+    let number = unsafe { bpf(BPF_PROG_LOAD, &attributes) }?;
     // SAFETY: a new descriptor, which the kernel made close-on-exec.
     Ok(unsafe { OwnedFd::from_raw_fd(number as libc::c_int) })
 }
 
-/// # Panics
-/// Never. `T` must be one of this module's structures: the kernel reads it and,
-/// where it holds an address, what is behind it.
-fn bpf<T>(command: libc::c_long, attributes: &T) -> std::result::Result<libc::c_long, Errno> {
-    // SAFETY: the structure and the memory its addresses name are borrowed by
-    // the caller until this returns; the kernel is told the structure's size.
+/// # Safety
+/// `attributes` is what the command reads, and the memory its addresses name is
+/// alive, of the length it says, and writable where the command writes (the log).
+unsafe fn bpf<T>(
+    command: libc::c_long,
+    attributes: &T,
+) -> std::result::Result<libc::c_long, Errno> {
+    // SAFETY: by this function's own contract; the size is the structure's.
     of_call(unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -166,7 +169,9 @@ pub fn attach_cgroup_device(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>) -> 
         attach_type: BPF_CGROUP_DEVICE,
         attach_flags: BPF_F_ALLOW_MULTI,
     };
-    bpf(BPF_PROG_ATTACH, &attributes).map(drop).map_err(|e| {
+    // SAFETY: descriptors and integers only.
+    let answer = unsafe { bpf(BPF_PROG_ATTACH, &attributes) };
+    answer.map(drop).map_err(|e| {
         let (cgroup, program) = (cgroup.as_raw_fd(), program.as_raw_fd());
         let call = format!(
             "bpf(BPF_PROG_ATTACH, cgroup {cgroup}, program {program}, CGROUP_DEVICE, ALLOW_MULTI)"

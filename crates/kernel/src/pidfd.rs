@@ -17,7 +17,7 @@ use crate::{Errno, Error, Result};
 /// `ESRCH` when there is no such process, or it was reaped. `EINVAL` below 1.
 pub fn open(pid: i32) -> Result<OwnedFd> {
     let call = || format!("pidfd_open({pid}, 0)");
-    let valid = Pid::from_raw(pid).filter(|_| pid > 0);
+    let valid = (pid > 0).then(|| Pid::from_raw(pid)).flatten();
     let valid = valid.ok_or_else(|| Error::new(Errno::INVAL, call()))?;
     rustix::process::pidfd_open(valid, PidfdFlags::empty()).map_err(|e| Error::new(e, call()))
 }

@@ -204,31 +204,41 @@ fn change_mask(how: libc::c_int, set: &SignalSet) -> Result<SignalSet> {
 /// `sigprocmask(2)`.
 pub fn reset_all() -> Result<()> {
     for number in 1..=LAST {
-        set_disposition(number, libc::SIG_DFL);
+        set_to_default(number);
     }
     change_mask(libc::SIG_SETMASK, &SignalSet::empty()).map(drop)
 }
 
 /// A write to a pipe or socket that nobody reads becomes `EPIPE` instead of our end.
 pub fn ignore_pipe_signal() {
-    set_disposition(libc::SIGPIPE, libc::SIG_IGN);
+    // SAFETY: SIG_IGN runs no code of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
 /// Gives one signal its default effect. A caller may have left SIGCHLD ignored
 /// to us, and then no child's exit status can be learned.
 pub fn set_default(number: i32) {
-    set_disposition(number, libc::SIG_DFL);
+    set_to_default(number);
 }
 
-/// SIGKILL, SIGSTOP and the two signals the C library keeps for itself refuse;
-/// they cannot have been changed either.
-fn set_disposition(number: libc::c_int, handler: libc::sighandler_t) {
-    // SAFETY: the structure is plain data; SIG_DFL and SIG_IGN run no code of ours.
+/// By raw call: the C library refuses to touch the two signals it keeps for
+/// itself (32 and 33), which a caller may have left ignored to us all the same.
+/// SIGKILL and SIGSTOP refuse; they cannot have been changed.
+fn set_to_default(number: libc::c_int) {
+    // The kernel's structure differs between architectures, but all of it being
+    // zero means SIG_DFL, no flags, no mask on every one. 32 bytes are the most.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const SIGNAL_SET_BYTES: usize = LAST as usize / 8;
+    // SAFETY: reads one structure, and no code of ours runs for SIG_DFL.
     unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = handler;
-        libc::sigaction(number, &raw const action, std::ptr::null_mut());
-    }
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            number,
+            DEFAULT.as_ptr(),
+            std::ptr::null_mut::<u64>(),
+            SIGNAL_SET_BYTES,
+        )
+    };
 }
 
 /// What [`read_signal`] tells of a signal.

@@ -1,0 +1,264 @@
+//! clone3, execve, pidfds.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+use kernel::Errno;
+use kernel::process::{self, Clone3, ExitStatus, Forked, run_in_child};
+use kernel::{memfd, pidfd, socket, system};
+
+use crate::{in_child, isolated, tests};
+
+tests![
+    the_code_of_a_child_is_seen,
+    the_signal_that_ended_a_child_is_seen,
+    a_child_that_panics_does_not_return,
+    fork_returns_twice,
+    a_process_with_two_threads_does_not_clone,
+    a_child_is_born_in_its_cgroup,
+    a_refused_clone_names_what_was_asked_for,
+    a_child_can_be_given_to_our_parent,
+    a_sealed_memory_file_can_be_executed,
+    a_program_that_cannot_be_executed_says_why,
+    waiting_for_a_process_ends_with_it_or_with_the_time,
+    a_reaped_process_is_gone_for_ever,
+    a_pidfd_names_one_process,
+    a_descriptor_of_a_child_can_be_fetched,
+    what_is_no_process_has_no_pidfd,
+    sessions_and_masks,
+];
+
+fn the_code_of_a_child_is_seen() {
+    let (pid, child) = run_in_child(&Clone3::default(), || 42).unwrap();
+    assert!(pid > 1);
+    assert_eq!(pidfd::wait(child.as_fd()).unwrap(), ExitStatus::Code(42));
+}
+
+fn the_signal_that_ended_a_child_is_seen() {
+    let (_, child) = run_in_child(&Clone3::default(), sleep_for_ever).unwrap();
+    assert_eq!(pidfd::try_wait(child.as_fd()).unwrap(), None);
+    pidfd::send_signal(child.as_fd(), libc::SIGKILL).unwrap();
+    let status = pidfd::wait(child.as_fd()).unwrap();
+    assert_eq!(status, ExitStatus::Signal(libc::SIGKILL));
+    assert_eq!(status.shell_code(), 137);
+}
+
+fn sleep_for_ever() -> i32 {
+    loop {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
+fn a_child_that_panics_does_not_return() {
+    let status = in_child(&Clone3::default(), || {
+        std::panic::resume_unwind(Box::new("on purpose"));
+    });
+    assert_eq!(status, ExitStatus::Code(101));
+}
+
+fn fork_returns_twice() {
+    match process::fork().unwrap() {
+        Forked::Child => process::exit_now(7),
+        Forked::Parent { pidfd, .. } => {
+            assert_eq!(pidfd::wait(pidfd.as_fd()).unwrap(), ExitStatus::Code(7));
+        }
+    }
+}
+
+fn a_process_with_two_threads_does_not_clone() {
+    let (read, write) = system::pipe().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| rustix::io::read(&read, &mut [0; 1]));
+        let error = process::fork().unwrap_err();
+        assert_eq!(error.errno(), Errno::BUSY);
+        assert!(
+            error.to_string().ends_with("more than one thread"),
+            "{error}"
+        );
+        drop(write);
+    });
+    // The thread is gone for join, but the kernel may still be at it.
+    let end = Instant::now() + Duration::from_secs(5);
+    while let Err(error) = run_in_child(&Clone3::default(), || 0).map(|(_, child)| {
+        pidfd::wait(child.as_fd()).unwrap();
+    }) {
+        assert!(Instant::now() < end, "{error}");
+    }
+}
+
+fn a_child_is_born_in_its_cgroup() {
+    let Some(cgroup) = crate::machine::TestCgroup::make() else {
+        crate::skip("no cgroup v2 hierarchy is mounted here");
+    };
+    let clone = Clone3 {
+        into_cgroup: Some(cgroup.directory.as_fd()),
+        ..Clone3::default()
+    };
+    let status = in_child(&clone, || {
+        let list = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        assert!(list.contains(&format!("0::/{}\n", cgroup.name)), "{list}");
+    });
+    assert_eq!(status, ExitStatus::Code(0));
+}
+
+fn a_refused_clone_names_what_was_asked_for() {
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let clone = Clone3 {
+        namespaces: kernel::namespace::NEW_PID | kernel::namespace::NEW_MOUNT,
+        into_cgroup: Some(null.as_fd()),
+        parent_is_ours: false,
+    };
+    let error = process::clone3(&clone).unwrap_err();
+    assert_eq!(error.errno(), Errno::BADF);
+    let wanted = format!(
+        "clone3(CLONE_NEWNS|CLONE_NEWPID|CLONE_PIDFD|CLONE_INTO_CGROUP, cgroup {})",
+        null.as_raw_fd()
+    );
+    assert_eq!(error.call(), wanted);
+}
+
+fn a_child_can_be_given_to_our_parent() {
+    let (ours, theirs) = socket::seqpacket_pair().unwrap();
+    let (_, middle) = run_in_child(&Clone3::default(), || {
+        let clone = Clone3 {
+            parent_is_ours: true,
+            ..Clone3::default()
+        };
+        let (_, sibling) = run_in_child(&clone, || 5).unwrap();
+        socket::send_with_fd(theirs.as_fd(), b"x", sibling.as_fd()).unwrap();
+        0
+    })
+    .unwrap();
+    let (_, sibling) = socket::receive(ours.as_fd(), &mut [0; 8]).unwrap();
+    let sibling = sibling.unwrap();
+    assert_eq!(pidfd::wait(sibling.as_fd()).unwrap(), ExitStatus::Code(5));
+    assert_eq!(pidfd::wait(middle.as_fd()).unwrap(), ExitStatus::Code(0));
+}
+
+fn a_sealed_memory_file_can_be_executed() {
+    let shell = std::fs::read("/bin/sh").unwrap();
+    let (head, tail) = shell.split_at(1000);
+    let program = memfd::sealed_memfd("shell", &[head, b"", tail]).unwrap();
+    let arguments = process::c_strings(&["sh", "-c", "exit $CODE"]).unwrap();
+    let environment = process::c_strings(&["CODE=33"]).unwrap();
+    let (_, child) = run_in_child(&Clone3::default(), || {
+        process::execute_fd(program.as_fd(), &arguments, &environment);
+        1
+    })
+    .unwrap();
+    assert_eq!(pidfd::wait(child.as_fd()).unwrap(), ExitStatus::Code(33));
+    for attempt in [
+        rustix::io::pwrite(&program, b"x", 0).map(drop),
+        rustix::fs::ftruncate(&program, 0),
+        rustix::fs::ftruncate(&program, 1 << 30),
+        rustix::fs::fcntl_add_seals(&program, rustix::fs::SealFlags::empty()),
+    ] {
+        assert_eq!(attempt, Err(Errno::PERM));
+    }
+}
+
+fn a_program_that_cannot_be_executed_says_why() {
+    let arguments = process::c_strings(&["prog", "a b"]).unwrap();
+    let error = process::execute(c"/nonexistent/prog", &arguments, &[]);
+    assert_eq!(error.errno(), Errno::NOENT);
+    assert_eq!(
+        error.call(),
+        r#"execve("/nonexistent/prog", ["prog", "a b"])"#
+    );
+    let error = process::execute(c"/proc/self/status", &arguments, &[]);
+    assert_eq!(error.errno(), Errno::ACCESS);
+    let directory = process::borrow_raw(2).unwrap();
+    assert!(
+        process::execute_fd(directory, &arguments, &[])
+            .call()
+            .starts_with("execveat(2,")
+    );
+    let error = process::c_strings(&["a", "b\0c"]).unwrap_err();
+    assert!(error.to_string().contains("NUL byte"), "{error}");
+}
+
+fn waiting_for_a_process_ends_with_it_or_with_the_time() {
+    let (_, child) = run_in_child(&Clone3::default(), sleep_for_ever).unwrap();
+    let begin = Instant::now();
+    assert!(!pidfd::wait_exit(child.as_fd(), Some(Duration::from_millis(30))).unwrap());
+    assert!(begin.elapsed() >= Duration::from_millis(30));
+    assert!(!pidfd::has_ended(child.as_fd()).unwrap());
+    pidfd::send_signal(child.as_fd(), libc::SIGTERM).unwrap();
+    assert!(pidfd::wait_exit(child.as_fd(), None).unwrap());
+    assert!(
+        pidfd::has_ended(child.as_fd()).unwrap(),
+        "a zombie has ended"
+    );
+    pidfd::wait(child.as_fd()).unwrap();
+}
+
+fn a_reaped_process_is_gone_for_ever() {
+    let (pid, child) = run_in_child(&Clone3::default(), || 0).unwrap();
+    pidfd::wait(child.as_fd()).unwrap();
+    let error = pidfd::send_signal(child.as_fd(), 0).unwrap_err();
+    assert_eq!(error.errno(), Errno::SRCH);
+    assert!(error.call().ends_with("signal 0)"), "{error}");
+    assert_eq!(
+        pidfd::wait(child.as_fd()).unwrap_err().errno(),
+        Errno::CHILD
+    );
+    assert_eq!(pidfd::open(pid).unwrap_err().errno(), Errno::SRCH);
+}
+
+fn a_pidfd_names_one_process() {
+    let own = pidfd::open(process::pid()).unwrap();
+    let again = pidfd::open(process::pid()).unwrap();
+    let same = pidfd::inode(own.as_fd()).unwrap() == pidfd::inode(again.as_fd()).unwrap();
+    assert!(same);
+    if system::kernel_version() >= (6, 9) {
+        let (_, child) = run_in_child(&Clone3::default(), || 0).unwrap();
+        assert_ne!(
+            pidfd::inode(own.as_fd()).unwrap(),
+            pidfd::inode(child.as_fd()).unwrap()
+        );
+        pidfd::wait(child.as_fd()).unwrap();
+    }
+}
+
+fn a_descriptor_of_a_child_can_be_fetched() {
+    let (ours, theirs) = socket::seqpacket_pair().unwrap();
+    let (_, child) = run_in_child(&Clone3::default(), || {
+        let (read, write) = system::pipe().unwrap();
+        let number = [read.as_raw_fd() as u8];
+        socket::send(theirs.as_fd(), &number).unwrap();
+        rustix::io::write(&write, b"from the child").unwrap();
+        socket::receive(theirs.as_fd(), &mut [0; 1]).unwrap();
+        0
+    })
+    .unwrap();
+    let mut buffer = [0; 32];
+    socket::receive(ours.as_fd(), &mut buffer).unwrap();
+    let pipe = pidfd::get_fd(child.as_fd(), buffer[0].into()).unwrap();
+    let length = rustix::io::read(&pipe, &mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"from the child");
+    assert_eq!(
+        pidfd::get_fd(child.as_fd(), 9999).unwrap_err().errno(),
+        Errno::BADF
+    );
+    socket::send(ours.as_fd(), b"x").unwrap();
+    pidfd::wait(child.as_fd()).unwrap();
+}
+
+fn what_is_no_process_has_no_pidfd() {
+    for pid in [0, -1, i32::MIN] {
+        assert_eq!(pidfd::open(pid).unwrap_err().errno(), Errno::INVAL, "{pid}");
+    }
+    assert_eq!(
+        pidfd::open(i32::MAX).unwrap_err().to_string(),
+        "pidfd_open(2147483647, 0): no such process"
+    );
+}
+
+fn sessions_and_masks() {
+    isolated(|| {
+        process::start_session().unwrap();
+        assert_eq!(process::start_session().unwrap_err().errno(), Errno::PERM);
+        process::set_umask(0o027);
+        assert_eq!(process::set_umask(0o022), 0o027);
+    });
+}

@@ -1,0 +1,75 @@
+# corten: `make demo` shows it, `make test` proves it, `make install` keeps it.
+#
+# Everything but the toolchain of Rust itself is installed by the targets that
+# need it, on a Debian where they run as root; elsewhere they say what is missing.
+
+SHELL  := /bin/sh
+CARGO  ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Passed on to the test programs: `make test ARGS=lifecycle`.
+ARGS   ?=
+
+# .cargo/config.toml names this machine's own target, so cargo builds below it.
+TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/^host: //p')
+OUT    := target/$(TUPLE)
+
+.DEFAULT_GOAL := build
+.PHONY: build release demo test lint fmt conformance bench man install clean build-deps test-deps help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
+
+build: build-deps ## the binary, built in seconds (release code, thin LTO)
+	$(CARGO) build --locked --profile fast -p corten
+
+release: build-deps ## the binary as it is shipped (one static file, fat LTO)
+	$(CARGO) build --locked --release -p corten
+	@ls -l $(OUT)/release/corten
+
+demo: build-deps ## the story of a container under the hood
+	@scripts/install-packages busybox-static
+	$(CARGO) build --locked --profile fast -p corten
+	@RUNTIME="$${RUNTIME:-$(OUT)/fast/corten}" scripts/demo.sh
+
+test: lint test-deps ## every test: unit, property, differential, conformance, bad input
+	$(CARGO) build --locked --profile fast -p corten
+	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
+
+lint: build-deps test-deps ## formatting and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## formats the source
+	$(CARGO) fmt --all
+
+conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc tests another runtime
+	$(CARGO) build --locked --profile fast -p corten
+	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test conformance -- $(ARGS)
+
+bench: test-deps release ## start-up of a container: corten, runc, crun and a floor, in one interleaved run
+	RUNTIME="$(CURDIR)/$(OUT)/release/corten" $(CARGO) run --locked --release -p runtime-tests --bin bench -- $(ARGS)
+
+man: build-deps ## man pages and completions in target/assets
+	$(CARGO) run --locked -q -p corten --example assets -- target/assets
+	@ls target/assets/*
+
+install: release man ## into PREFIX (/usr/local)
+	install -D -m 755 $(OUT)/release/corten $(DESTDIR)$(PREFIX)/sbin/corten
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 target/assets/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -D -m 644 target/assets/completions/corten.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corten
+	install -D -m 644 target/assets/completions/_corten $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_corten
+	install -D -m 644 target/assets/completions/corten.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/corten.fish
+
+clean: ## removes what was built
+	$(CARGO) clean
+
+build-deps:
+	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install the toolchain of Rust (https://rustup.rs)" >&2; exit 1; }
+	@scripts/install-packages gcc libc6-dev
+
+# runc and crun are the peers that the benchmark and the conformance suite can
+# run against; libseccomp is the oracle of the seccomp compiler's test.
+test-deps: build-deps
+	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace gcc

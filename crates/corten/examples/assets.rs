@@ -14,7 +14,9 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let directory = std::env::args().nth(1).ok_or("the directory to write to is missing")?;
+    let directory = std::env::args()
+        .nth(1)
+        .ok_or("the directory to write to is missing")?;
     let directory = Path::new(&directory);
     // The text of --version fills several lines; a man page has room for one.
     let program = cli::Cli::command().version(env!("CARGO_PKG_VERSION"));

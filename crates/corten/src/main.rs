@@ -1,1 +1,93 @@
-fn main() {}
+//! corten, the command line: options in, one line out when something fails.
+//!
+//! ```text
+//! main ─► cli (what was asked) ─► commands/<verb>.rs ─► libcontainer ─► report / log (how it ended)
+//! ```
+
+mod cli;
+mod commands;
+mod log;
+mod report;
+mod seam;
+mod table;
+mod usage;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Parser};
+
+use crate::cli::{Cli, LogFormat};
+use crate::log::Log;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => carry_out(cli),
+        Err(error) => answer_usage(&error, &words),
+    }
+}
+
+/// Runs the command; what it returns is the exit status.
+fn carry_out(cli: Cli) -> ExitCode {
+    let Cli { global, command } = cli;
+    let (name, id) = command.subject();
+    let id = id.map(str::to_owned);
+    let log = match Log::open(&global) {
+        Ok(log) => log,
+        Err(error) => {
+            Log::standard().fail(&report::describe(name, id.as_deref(), &error));
+            return ExitCode::FAILURE;
+        }
+    };
+    match commands::carry_out(&global, command) {
+        Ok(code) => {
+            log.release();
+            code
+        }
+        Err(error) => {
+            log.fail(&report::describe(name, id.as_deref(), &error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version were asked for; anything else is an error of one line, exit
+/// status 1, like every other.
+fn answer_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            match report::print(&error.to_string()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Log::standard().fail("a command is missing (see `corten --help`)");
+            ExitCode::FAILURE
+        }
+        _ => {
+            let matches = usage::parse_leniently(words);
+            let command = matches.as_ref().and_then(ArgMatches::subcommand_name);
+            let message = usage::explain(error, command);
+            matches
+                .as_ref()
+                .map_or_else(Log::standard, log_of)
+                .fail(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The log that was asked for by a command line that is wrong further on: engines
+/// look there, too, for why a command failed.
+fn log_of(matches: &ArgMatches) -> Log {
+    let file = matches.try_get_one::<String>("log").ok().flatten();
+    let format = matches
+        .try_get_one::<LogFormat>("log_format")
+        .ok()
+        .flatten();
+    file.and_then(|file| Log::append_to(file, format.copied()).ok())
+        .unwrap_or_else(Log::standard)
+}

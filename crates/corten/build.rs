@@ -1,0 +1,38 @@
+//! Tells the program which commit it was built from.
+
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=CORTEN_COMMIT");
+    // A package builder without a repository says it by hand.
+    let given = std::env::var("CORTEN_COMMIT").ok();
+    let commit = given.filter(|text| !text.is_empty()).or_else(|| {
+        // HEAD names a branch; its log is written by every commit and checkout.
+        for file in ["HEAD", "logs/HEAD"] {
+            if let Some(path) = git(&["rev-parse", "--git-path", file])
+                && Path::new(&path).exists()
+            {
+                println!("cargo::rerun-if-changed={path}");
+            }
+        }
+        git(&[
+            "describe",
+            "--always",
+            "--dirty",
+            "--long",
+            "--tags",
+            "--abbrev=12",
+        ])
+    });
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo::rustc-env=CORTEN_COMMIT={commit}");
+}
+
+/// What git answers, in one line; `None` without git or outside a repository.
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let line = text.trim();
+    (output.status.success() && !line.is_empty()).then(|| line.to_owned())
+}

@@ -1,0 +1,369 @@
+//! The command line. The doc comment of each field is its help, its line of the
+//! man page and its text in the completions: one source for all three.
+//!
+//! Names, short forms and defaults are those engines use on every runtime
+//! (`tests` below holds them to that).
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// The first three lines are what engines parse: no later line may hold the word "version".
+const VERSION: &str = concat!(
+    "version ",
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit: ",
+    env!("CORTEN_COMMIT"),
+    "\nspec: 1.3.0"
+);
+
+/// An OCI container runtime.
+///
+/// Runs containers from bundles: directories with a config.json and a root
+/// file system, as the OCI runtime specification describes them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "corten",
+    version = VERSION,
+    disable_version_flag = true,
+    args_override_self = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    subcommand_help_heading = "Commands",
+    after_help = "Run `corten COMMAND --help` for the options of a command."
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options before the command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Directory that holds the state of containers (default: /run/corten, or
+    /// $XDG_RUNTIME_DIR/corten for callers who are not root)
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<String>,
+
+    /// Append the log to FILE (also file:FILE) in place of standard error
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<String>,
+
+    /// Form of the lines in the log
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    /// Log every step with the property of config.json it came from
+    #[arg(long)]
+    pub debug: bool,
+
+    /// Least serious kind of line to log
+    #[arg(long, value_name = "LEVEL", value_enum)]
+    pub log_level: Option<LogLevel>,
+
+    /// Let systemd make the control groups; same as --cgroup-manager systemd
+    #[arg(long)]
+    pub systemd_cgroup: bool,
+
+    /// Who makes the control groups
+    #[arg(long, value_name = "MANAGER", value_enum, default_value_t)]
+    pub cgroup_manager: CgroupManager,
+
+    /// Whether the caller is not root; auto finds out
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub rootless: Rootless,
+
+    /// Print the version
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// `--log-format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// time="..." level=error msg="..."
+    Text,
+    /// {"level":"error","msg":"...","time":"..."}
+    Json,
+}
+
+/// `--log-level`, most serious first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum LogLevel {
+    /// Only why a command failed.
+    Error,
+    /// Also what was odd in the configuration.
+    #[value(alias = "warn")]
+    Warning,
+    /// Also the larger events.
+    Info,
+    /// Everything.
+    #[value(alias = "trace")]
+    Debug,
+}
+
+/// `--cgroup-manager`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CgroupManager {
+    /// This program, in the cgroup file system.
+    #[default]
+    Cgroupfs,
+    /// systemd, asked over D-Bus.
+    Systemd,
+    /// Nobody: the container stays in the caller's control group.
+    Disabled,
+}
+
+/// `--rootless`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Rootless {
+    /// Take the caller for an unprivileged one.
+    True,
+    /// Take the caller for root of the machine.
+    False,
+    /// Find out.
+    #[default]
+    Auto,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a container and leave it waiting for `start`
+    Create(Create),
+    /// Start the program of a created container
+    Start(Start),
+    /// Create a container, start it, and wait for its end
+    Run(Run),
+    /// Print the state of a container as JSON
+    State(State),
+    /// Send a signal to the init process of a container
+    Kill(Kill),
+    /// Delete a stopped container and everything it held
+    Delete(Delete),
+    /// List containers
+    List(List),
+    /// Write a config.json to start from
+    Spec(Spec),
+    /// Print what this runtime can do, as JSON
+    Features(Features),
+    /// Print what a config.json will do, step by step, or everything that is wrong with it
+    Explain(Explain),
+}
+
+impl Command {
+    /// Name of the command, and the container it is about.
+    pub fn subject(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Create(args) => ("create", Some(&args.container.id)),
+            Self::Start(args) => ("start", Some(&args.id)),
+            Self::Run(args) => ("run", Some(&args.container.id)),
+            Self::State(args) => ("state", Some(&args.id)),
+            Self::Kill(args) => ("kill", Some(&args.id)),
+            Self::Delete(args) => ("delete", Some(&args.id)),
+            Self::List(_) => ("list", None),
+            Self::Spec(_) => ("spec", None),
+            Self::Features(_) => ("features", None),
+            Self::Explain(args) => ("explain", args.id.as_deref()),
+        }
+    }
+}
+
+/// What `create` and `run` have in common.
+#[derive(Debug, Args)]
+pub struct Container {
+    /// Name of the new container, unique on this machine
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Directory with the config.json and the root file system
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub bundle: String,
+
+    /// Configuration file, absolute or in the bundle
+    #[arg(short = 'f', long, value_name = "FILE", default_value = "config.json")]
+    pub config: String,
+
+    /// Unix socket that receives the master side of the container's terminal
+    #[arg(long, value_name = "PATH")]
+    pub console_socket: Option<String>,
+
+    /// Unix socket that receives a pidfd of the container's init
+    #[arg(long, value_name = "PATH")]
+    pub pidfd_socket: Option<String>,
+
+    /// File to write the pid of the container's init to
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<String>,
+
+    /// Change the root by moving mounts and chroot, for a root file system on a
+    /// ramfs; weaker than pivot_root
+    #[arg(long)]
+    pub no_pivot: bool,
+
+    /// Keep the caller's session keyring
+    #[arg(long)]
+    pub no_new_keyring: bool,
+
+    /// Pass N more file descriptors to the container, from 3 on (after LISTEN_FDS)
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=1_048_576))]
+    pub preserve_fds: u32,
+}
+
+/// `corten create`
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The container.
+    #[command(flatten)]
+    pub container: Container,
+}
+
+/// `corten run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The container.
+    #[command(flatten)]
+    pub container: Container,
+
+    /// Return as soon as the program runs
+    #[arg(short, long)]
+    pub detach: bool,
+
+    /// Keep the container after its program has ended
+    #[arg(long)]
+    pub keep: bool,
+
+    /// Do not adopt orphans of the container
+    #[arg(long)]
+    pub no_subreaper: bool,
+}
+
+/// `corten start`
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `corten state`
+#[derive(Debug, Args)]
+pub struct State {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `corten kill`
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Number or name, with or without SIG: 15, TERM, SIGRTMIN+3
+    #[arg(value_name = "SIGNAL", default_value = "SIGTERM")]
+    pub signal: String,
+
+    /// Send it to every process of the container; a stopped container is no error
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// `corten delete`
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Kill it first if it is not stopped; a container that does not exist is no error
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `corten list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// A table for people, or an array of states for programs
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: ListFormat,
+
+    /// Only the names
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `list --format`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Aligned columns.
+    #[default]
+    Table,
+    /// One line, an array.
+    Json,
+}
+
+/// `corten spec`
+#[derive(Debug, Args)]
+pub struct Spec {
+    /// Directory to write config.json to
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub bundle: String,
+
+    /// For callers who are not root: with a user namespace that maps them to root
+    #[arg(long)]
+    pub rootless: bool,
+}
+
+/// `corten features`
+#[derive(Debug, Args)]
+pub struct Features {}
+
+/// `corten explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// Explain an existing container in place of a bundle
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+
+    /// Directory with the config.json
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        conflicts_with = "id"
+    )]
+    pub bundle: String,
+
+    /// Configuration file, absolute or in the bundle
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "config.json",
+        conflicts_with = "id"
+    )]
+    pub config: String,
+
+    /// For people, or for programs
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: ExplainFormat,
+}
+
+/// `explain --format`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// One line a step.
+    #[default]
+    Text,
+    /// The whole plan.
+    Json,
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+//! Names, short forms and defaults against those of runc 1.5 and crun 1.27: an
+//! engine that drives them must not notice the difference.
+
+use clap::{Arg, Command, CommandFactory, Parser};
+
+use super::{CgroupManager, Cli, Command as Verb, LogFormat, Rootless};
+
+/// `(command, option, short form, takes a value, default)`; `""` is the program
+/// itself, `None` a default that is computed or absent.
+type Row = (
+    &'static str,
+    &'static str,
+    Option<char>,
+    bool,
+    Option<&'static str>,
+);
+
+#[rustfmt::skip]
+const OPTIONS: &[Row] = &[
+    ("", "root", None, true, None),
+    ("", "log", None, true, None),
+    ("", "log-format", None, true, None),
+    ("", "debug", None, false, None),
+    ("", "log-level", None, true, None),                       // crun
+    ("", "systemd-cgroup", None, false, None),
+    ("", "cgroup-manager", None, true, Some("cgroupfs")),      // crun
+    ("", "rootless", None, true, Some("auto")),
+    ("", "version", Some('v'), false, None),
+    ("create", "bundle", Some('b'), true, Some(".")),
+    ("create", "config", Some('f'), true, Some("config.json")), // crun
+    ("create", "console-socket", None, true, None),
+    ("create", "pidfd-socket", None, true, None),              // runc
+    ("create", "pid-file", None, true, None),
+    ("create", "no-pivot", None, false, None),
+    ("create", "no-new-keyring", None, false, None),
+    ("create", "preserve-fds", None, true, Some("0")),
+    ("run", "bundle", Some('b'), true, Some(".")),
+    ("run", "config", Some('f'), true, Some("config.json")),   // crun
+    ("run", "console-socket", None, true, None),
+    ("run", "pidfd-socket", None, true, None),                 // runc
+    ("run", "pid-file", None, true, None),
+    ("run", "no-pivot", None, false, None),
+    ("run", "no-new-keyring", None, false, None),
+    ("run", "preserve-fds", None, true, Some("0")),
+    ("run", "detach", Some('d'), false, None),
+    ("run", "keep", None, false, None),
+    ("run", "no-subreaper", None, false, None),
+    ("kill", "all", Some('a'), false, None),
+    ("delete", "force", Some('f'), false, None),
+    ("list", "format", Some('f'), true, Some("table")),
+    ("list", "quiet", Some('q'), false, None),
+    ("spec", "bundle", Some('b'), true, Some(".")),
+    ("spec", "rootless", None, false, None),
+];
+
+/// Options that neither peer has.
+const OURS: &[&str] = &["explain"];
+
+fn command(name: &str) -> Command {
+    let program = Cli::command();
+    if name.is_empty() {
+        return program;
+    }
+    program
+        .find_subcommand(name)
+        .unwrap_or_else(|| panic!("no command {name}"))
+        .clone()
+}
+
+fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|arg| !arg.is_positional())
+}
+
+#[test]
+fn options_are_those_of_the_peers() {
+    for (name, long, short, takes_value, default) in OPTIONS {
+        let command = command(name);
+        let arg = options(&command)
+            .find(|arg| arg.get_long() == Some(long))
+            .unwrap_or_else(|| panic!("{name} --{long} is missing"));
+        assert_eq!(arg.get_short(), *short, "{name} --{long}");
+        assert_eq!(
+            arg.get_action().takes_values(),
+            *takes_value,
+            "{name} --{long}"
+        );
+        let found = arg
+            .get_default_values()
+            .first()
+            .and_then(|value| value.to_str());
+        let found = found.filter(|_| *takes_value);
+        assert_eq!(found, *default, "{name} --{long}");
+    }
+}
+
+#[test]
+fn no_option_is_missing_from_the_table() {
+    let program = Cli::command();
+    let commands = program.get_subcommands().chain([&program]);
+    for command in commands {
+        let name = if command.get_name() == "corten" {
+            ""
+        } else {
+            command.get_name()
+        };
+        if OURS.contains(&name) {
+            continue;
+        }
+        for long in options(command).filter_map(Arg::get_long) {
+            let known = OPTIONS.iter().any(|row| row.0 == name && row.1 == long);
+            assert!(known || long == "help", "{name} --{long}");
+        }
+    }
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+fn parse(line: &str) -> Cli {
+    let words = std::iter::once("corten").chain(line.split(' '));
+    Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+#[test]
+fn engines_command_lines_are_understood() {
+    let cli = parse(
+        "--root /run/containerd/runc/k8s.io --log /b/log.json --log-format json --systemd-cgroup \
+         create --bundle /b --pid-file /b/init.pid --console-socket /tmp/pty1/pty.sock c1",
+    );
+    assert_eq!(cli.global.log_format, Some(LogFormat::Json));
+    assert!(cli.global.systemd_cgroup);
+    let Verb::Create(create) = cli.command else {
+        panic!("not create")
+    };
+    assert_eq!(create.container.id, "c1");
+    assert_eq!(create.container.pid_file.as_deref(), Some("/b/init.pid"));
+
+    let cli = parse(
+        "--cgroup-manager disabled --log-format=json --log=/x create --bundle=/b --preserve-fds=2 c1",
+    );
+    assert_eq!(cli.global.cgroup_manager, CgroupManager::Disabled);
+    assert_eq!(
+        parse("--rootless=true list").global.rootless,
+        Rootless::True
+    );
+    assert_eq!(
+        parse("--rootless auto list").global.rootless,
+        Rootless::Auto
+    );
+}
+
+#[test]
+fn options_may_follow_the_id_and_be_repeated() {
+    let Verb::Delete(delete) = parse("delete c1 --force").command else {
+        panic!("not delete")
+    };
+    assert!(delete.force);
+    let Verb::Kill(kill) = parse("kill c1 9 --all").command else {
+        panic!("not kill")
+    };
+    assert_eq!((kill.signal.as_str(), kill.all), ("9", true));
+    let Verb::Kill(kill) = parse("kill -a c1").command else {
+        panic!("not kill")
+    };
+    assert_eq!(kill.signal, "SIGTERM");
+    let Verb::Run(run) = parse("run c1 -d --bundle /a --detach --bundle /b").command else {
+        panic!("not run")
+    };
+    assert_eq!((run.detach, run.container.bundle.as_str()), (true, "/b"));
+}

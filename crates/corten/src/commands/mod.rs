@@ -1,0 +1,71 @@
+//! One file for each command.
+
+mod create;
+mod delete;
+mod explain;
+mod features;
+mod kill;
+mod list;
+mod prepare;
+mod run;
+mod spec;
+mod start;
+mod state;
+
+use std::process::ExitCode;
+
+use crate::cli::{Command, Global};
+use crate::report::CommandError;
+use libcontainer::{Error, Store, default_root};
+
+/// Carries out a command; what it returns is the exit status.
+///
+/// # Errors
+/// Why it failed; the exit status is 1.
+pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandError> {
+    match command {
+        Command::Create(args) => create::create(global, args)?,
+        Command::Start(args) => start::start(global, &args.id)?,
+        Command::Run(args) => return run::run(global, args),
+        Command::State(args) => state::state(global, &args.id)?,
+        Command::Kill(args) => kill::kill(global, &args)?,
+        Command::Delete(args) => delete::delete(global, &args)?,
+        Command::List(args) => list::list(global, &args)?,
+        Command::Spec(args) => spec::spec(&args)?,
+        Command::Features(_) => features::features()?,
+        Command::Explain(args) => explain::explain(global, &args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the state of containers lies.
+fn root(global: &Global) -> Result<String, CommandError> {
+    let Some(root) = &global.root else {
+        let variable = |name| std::env::var(name).ok();
+        return Ok(default_root(
+            variable("XDG_RUNTIME_DIR").as_deref(),
+            variable("USER").as_deref(),
+        ));
+    };
+    // Every directory in it would be taken for a container, and `delete` deletes.
+    if root.bytes().all(|byte| byte == b'/') {
+        return Err(CommandError::Argument {
+            argument: "--root",
+            problem: format!("a directory for the state of containers is wanted, found {root:?}"),
+        });
+    }
+    Ok(root.clone())
+}
+
+/// The state of an existing container: without a root there is none.
+fn existing(global: &Global, id: &str) -> Result<Store, CommandError> {
+    check_id(id)?;
+    let store = Store::open(&root(global)?)?;
+    Ok(store.ok_or_else(|| Error::NotFound(id.to_owned()))?)
+}
+
+/// An id becomes the name of a directory: it is checked by every command.
+fn check_id(id: &str) -> Result<(), CommandError> {
+    let checked = plan::id::check(id).map_err(|problem| Error::Config(problem.into()));
+    Ok(checked?)
+}

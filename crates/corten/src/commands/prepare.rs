@@ -1,0 +1,126 @@
+//! From the options of `create` and `run` to a plan: what both do first.
+
+use plan::{Plan, Request, TerminalHost};
+
+use super::{check_id, root};
+use crate::cli::{CgroupManager, Container, Global};
+use crate::report::CommandError;
+use libcontainer::{CreateOptions, Error, Store};
+
+/// Everything that `libcontainer::create` and `run` take.
+pub struct Prepared {
+    /// Where the state goes.
+    pub store: Store,
+    /// What will be done.
+    pub plan: Plan,
+    /// What does not depend on the plan.
+    pub options: CreateOptions,
+}
+
+/// How long this process stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// `create`
+    Created,
+    /// `run --detach`
+    Started,
+    /// `run`
+    Ended,
+}
+
+/// Reads the configuration and plans the container. Nothing is made yet but the
+/// root directory of the state.
+///
+/// # Errors
+/// Everything that can be found out before anything is done.
+pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepared, CommandError> {
+    check_id(&args.id)?;
+    let listen_fds = listen_fds();
+    let request = Request {
+        id: args.id,
+        bundle: libcontainer::resolve_bundle(&args.bundle)?,
+        start_at_once: until != Until::Created,
+        no_pivot: args.no_pivot,
+        no_new_keyring: args.no_new_keyring,
+        preserve_fds: listen_fds.saturating_add(args.preserve_fds),
+        listen_fds,
+        terminal: terminal(args.console_socket.as_deref(), until)?,
+        cgroups_disabled: global.cgroup_manager == CgroupManager::Disabled,
+        systemd_cgroup: uses_systemd(global),
+    };
+    let config = libcontainer::read_config(&request.bundle, &args.config)?;
+    // What the caller leaked to us is not the container's.
+    libcontainer::seal_descriptors(request.preserve_fds)?;
+    let spec = plan::spec::load(&config).map_err(Error::Config)?;
+    let host = libcontainer::host::probe()?;
+    let plan = plan::build(&spec, &request, &host).map_err(Error::Config)?;
+    for warning in &plan.warnings {
+        tracing::warn!("{}: {}", warning.path, warning.text);
+    }
+    let options = CreateOptions {
+        config,
+        pid_file: args.pid_file.filter(|path| !path.is_empty()),
+        console_socket: args.console_socket,
+    };
+    let store = Store::open_or_make(&root(global)?)?;
+    Ok(Prepared {
+        store,
+        plan,
+        options,
+    })
+}
+
+/// Two options say the same.
+pub fn uses_systemd(global: &Global) -> bool {
+    global.systemd_cgroup || global.cgroup_manager == CgroupManager::Systemd
+}
+
+/// Who will hold the other side of a terminal, should the configuration want one.
+fn terminal(console_socket: Option<&str>, until: Until) -> Result<TerminalHost, CommandError> {
+    match (console_socket, until) {
+        (None, Until::Ended) => Ok(TerminalHost::Foreground),
+        (None, _) => Ok(TerminalHost::None),
+        (Some(_), Until::Ended) => Err(CommandError::Argument {
+            argument: "--console-socket",
+            problem: "cannot use console socket if corten will not detach or allocate tty \
+                      (`run` in the foreground uses its own terminal; give --detach)"
+                .to_owned(),
+        }),
+        (Some(_), _) => Ok(TerminalHost::Socket),
+    }
+}
+
+/// Number of sockets that a service manager passed to us (sd_listen_fds(3)): from
+/// descriptor 3 on, meant for us only if `LISTEN_PID` is our own.
+fn listen_fds() -> u32 {
+    let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
+    match (number("LISTEN_FDS"), number("LISTEN_PID")) {
+        (Some(fds), Some(pid)) if pid == std::process::id() => fds,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::TerminalHost;
+
+    use super::{Until, terminal};
+
+    #[test]
+    fn a_console_socket_needs_somebody_to_leave() {
+        let socket = Some("/s");
+        assert_eq!(
+            terminal(socket, Until::Started).ok(),
+            Some(TerminalHost::Socket)
+        );
+        assert_eq!(
+            terminal(None, Until::Ended).ok(),
+            Some(TerminalHost::Foreground)
+        );
+        assert_eq!(
+            terminal(None, Until::Created).ok(),
+            Some(TerminalHost::None)
+        );
+        assert!(terminal(socket, Until::Ended).is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! `corten spec`
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+
+use crate::cli::Spec;
+use crate::report::CommandError;
+
+/// Writes a config.json to start from; never over one that is there.
+pub fn spec(args: &Spec) -> Result<(), CommandError> {
+    let path = format!("{}/config.json", args.bundle.trim_end_matches('/'));
+    let failed = |source: io::Error| match source.kind() {
+        ErrorKind::AlreadyExists => CommandError::ConfigExists(path.clone()),
+        _ => CommandError::File {
+            argument: "--bundle",
+            doing: "write",
+            path: path.clone(),
+            source,
+        },
+    };
+    let mut file = File::create_new(&path).map_err(failed)?;
+    file.write_all(crate::seam::template(args.rootless).as_bytes())
+        .map_err(failed)
+}

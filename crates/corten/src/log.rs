@@ -1,0 +1,357 @@
+//! The log, in the two forms that engines parse.
+//!
+//! ```text
+//! text  time="2026-11-23T15:41:48Z" level=error msg="..."
+//! json  {"level":"error","msg":"...","time":"2026-11-23T15:41:48Z"}
+//! ```
+//!
+//! containerd reads the last line of level `error`; podman decodes the whole file
+//! as one object. So a failing command writes exactly one line. Warnings wait for
+//! the outcome, and a failure discards them; only `--log-level warning`, `debug` or
+//! `--debug` writes them at once. Without `--log` they are written nowhere at the
+//! default level: the standard error of `create` is the container's.
+
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use tracing::field::{Field, Visit};
+use tracing::span;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+
+use crate::cli::{Global, LogFormat, LogLevel};
+use crate::report::CommandError;
+
+/// Where lines go, and which.
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    file: Option<File>,
+    format: Option<LogFormat>,
+    level: LogLevel,
+    /// Warnings that wait for the outcome; only with a file and without a level
+    /// that was asked for.
+    held: Option<Mutex<Vec<String>>>,
+}
+
+impl Log {
+    /// Opens the log that the options ask for. Nothing is installed when they ask
+    /// for none: the common case pays nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(global: &Global) -> Result<Self, CommandError> {
+        let file = global.log.as_deref().filter(|name| !name.is_empty());
+        let file = file.map(open_file).transpose()?;
+        let asked = if global.debug {
+            Some(LogLevel::Debug)
+        } else {
+            global.log_level
+        };
+        let held = (file.is_some() && asked.is_none()).then(Mutex::default);
+        let inner = Arc::new(Inner {
+            level: asked.unwrap_or(if held.is_some() {
+                LogLevel::Warning
+            } else {
+                LogLevel::Error
+            }),
+            file,
+            format: global.log_format,
+            held,
+        });
+        if inner.level > LogLevel::Error {
+            let dispatch = Dispatch::new(Tracer(Arc::clone(&inner)));
+            // Fails only when there is one already.
+            let _ = tracing::dispatcher::set_global_default(dispatch);
+        }
+        Ok(Self { inner })
+    }
+
+    /// Standard error, for what fails before there is a log.
+    pub fn standard() -> Self {
+        Self::of(None, None)
+    }
+
+    /// A log that takes one error.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn append_to(name: &str, format: Option<LogFormat>) -> Result<Self, CommandError> {
+        open_file(name).map(|file| Self::of(Some(file), format))
+    }
+
+    fn of(file: Option<File>, format: Option<LogFormat>) -> Self {
+        let inner = Inner {
+            file,
+            format,
+            level: LogLevel::Error,
+            held: None,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The command succeeded: what waited is written.
+    pub fn release(&self) {
+        if let Some(held) = &self.inner.held {
+            let lines = held.lock().map(|mut lines| std::mem::take(&mut *lines));
+            lines
+                .unwrap_or_default()
+                .iter()
+                .for_each(|line| self.inner.write(line));
+        }
+    }
+
+    /// The command failed: one line in the log, and the plain message on standard error.
+    pub fn fail(&self, message: &str) {
+        let inner = &self.inner;
+        let message = one_line(message);
+        let line = || {
+            render(
+                inner.format.unwrap_or(LogFormat::Text),
+                "error",
+                &message,
+                &[],
+            )
+        };
+        if inner.file.is_some() {
+            inner.write(&line());
+        } else if inner.format == Some(LogFormat::Json) {
+            write_error(&line());
+            return;
+        }
+        write_error(&format!("corten: {message}\n"));
+    }
+}
+
+/// `file:NAME` is another way to say `NAME`. Appended to: all commands about one
+/// container share the file.
+fn open_file(name: &str) -> Result<File, CommandError> {
+    let path = name.strip_prefix("file:").unwrap_or(name);
+    let opened = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o644)
+        .open(path);
+    opened.map_err(|source| CommandError::File {
+        argument: "--log",
+        doing: "open",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Nobody is left to tell when standard error is closed.
+fn write_error(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+impl Inner {
+    /// One write(2) a line, so that lines of concurrent commands do not mix.
+    fn write(&self, line: &str) {
+        match &self.file {
+            // A full disk must not change what a command does.
+            Some(file) => {
+                let mut file: &File = file;
+                let _ = file.write_all(line.as_bytes());
+            }
+            None => write_error(line),
+        }
+    }
+
+    fn wants(&self, level: &Level) -> bool {
+        level_of(level) <= self.level
+    }
+}
+
+fn level_of(level: &Level) -> LogLevel {
+    match *level {
+        Level::ERROR => LogLevel::Error,
+        Level::WARN => LogLevel::Warning,
+        Level::INFO => LogLevel::Info,
+        _ => LogLevel::Debug,
+    }
+}
+
+/// The names of logrus, which engines decode.
+fn name_of(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Error => "error",
+        LogLevel::Warning => "warning",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+    }
+}
+
+/// Receives the events of all crates. There are no spans: the sequence is one.
+struct Tracer(Arc<Inner>);
+
+impl Subscriber for Tracer {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.wants(metadata.level())
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let inner = &self.0;
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = level_of(event.metadata().level());
+        let format = inner.format.unwrap_or(LogFormat::Text);
+        let message = one_line(&fields.message);
+        let line = render(format, name_of(level), &message, &fields.others);
+        match inner.held.as_ref().map(Mutex::lock) {
+            Some(Ok(mut held)) => held.push(line),
+            _ => inner.write(&line),
+        }
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// The message of an event and its other fields, as text.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, String)>,
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.others.push((field.name(), format!("{value:?}")));
+        }
+    }
+}
+
+/// One finished line of the log.
+fn render(format: LogFormat, level: &str, message: &str, others: &[(&str, String)]) -> String {
+    let time = format_time(SystemTime::now());
+    let mut line = String::new();
+    // Writing to a String cannot fail.
+    let _ = match format {
+        LogFormat::Text => write!(line, "time=\"{time}\" level={level} msg={message:?}"),
+        LogFormat::Json => {
+            let text = quote(message);
+            write!(
+                line,
+                "{{\"level\":\"{level}\",\"msg\":{text},\"time\":\"{time}\""
+            )
+        }
+    };
+    for (name, value) in others {
+        let _ = match format {
+            LogFormat::Text => write!(line, " {name}={value:?}"),
+            LogFormat::Json => write!(line, ",\"{name}\":{}", quote(value)),
+        };
+    }
+    line.push_str(if format == LogFormat::Json {
+        "}\n"
+    } else {
+        "\n"
+    });
+    line
+}
+
+fn quote(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A message is one line, whatever a configuration puts into it.
+fn one_line(message: &str) -> String {
+    message.replace(['\n', '\r'], " ")
+}
+
+/// RFC 3339 in UTC, in whole seconds: "2026-11-23T15:41:48Z".
+fn format_time(time: SystemTime) -> String {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = date_of(days);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Days since 1970-01-01 to year, month, day. Years are counted from March, so that
+/// the leap day is the last of its year and months have a regular length.
+fn date_of(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468; // 0000-03-01 to 1970-01-01
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::{format_time, one_line, render};
+    use crate::cli::LogFormat;
+
+    fn at(seconds: u64) -> String {
+        format_time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn times_are_rfc_3339() {
+        assert_eq!(at(0), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(at(1_700_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59Z");
+        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn json_has_the_keys_of_logrus_in_their_order() {
+        let line = render(
+            LogFormat::Json,
+            "error",
+            "say \"no\"\u{7}",
+            &[("step", "a".into())],
+        );
+        let start = "{\"level\":\"error\",\"msg\":\"say \\\"no\\\"\\u0007\",\"time\":\"";
+        assert!(line.starts_with(start), "{line}");
+        assert!(line.ends_with("Z\",\"step\":\"a\"}\n"), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["msg"], "say \"no\"\u{7}");
+    }
+
+    #[test]
+    fn text_is_one_line_of_pairs() {
+        let line = render(LogFormat::Text, "error", &one_line("a\nb"), &[]);
+        assert!(line.starts_with("time=\"2"), "{line}");
+        assert!(line.ends_with("Z\" level=error msg=\"a b\"\n"), "{line}");
+    }
+}

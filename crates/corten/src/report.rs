@@ -1,0 +1,126 @@
+//! How a command ends: what it prints, and the one line when it fails.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The container, its configuration or the kernel.
+    #[error(transparent)]
+    Container(#[from] libcontainer::Error),
+    /// A configuration that `explain` has already told everything about.
+    #[error("{} (listed on standard output)", count(*.0, "problem"))]
+    Problems(usize),
+    /// A command-line argument that cannot be used.
+    #[error("{argument}: {problem}")]
+    Argument {
+        /// The option, `--console-socket`, or the name of the positional argument.
+        argument: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// `kill` with a word that names no signal.
+    #[error("unknown signal {0:?}")]
+    UnknownSignal(String),
+    /// A file of the caller's.
+    #[error("{argument}: {doing} {path}: {}", reason(.source))]
+    File {
+        /// The option that named it.
+        argument: &'static str,
+        /// What was wanted, "open".
+        doing: &'static str,
+        /// Its path.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is a configuration already.
+    #[error("--bundle: File {0} exists. Remove it first")]
+    ConfigExists(String),
+    /// Standard output.
+    #[error("write to standard output: {}", reason(.0))]
+    Output(io::Error),
+}
+
+/// The reason alone, as all our errors put it: "no such file or directory".
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// `<command> <id>: <error>`
+pub fn describe(command: &str, id: Option<&str>, error: &CommandError) -> String {
+    match id {
+        Some(id) => format!("{command} {id}: {error}"),
+        None => format!("{command}: {error}"),
+    }
+}
+
+/// Writes the result of a command to standard output, in one go.
+///
+/// # Errors
+/// Those of write(2). A reader that has gone away (`corten list | head -1`) has
+/// what it wanted.
+pub fn print(text: &str) -> Result<(), CommandError> {
+    let mut output = io::stdout().lock();
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(CommandError::Output),
+    }
+}
+
+/// Indented by two blanks, without a newline at the end.
+pub fn pretty_json(value: &impl Serialize) -> String {
+    // Our own types and maps with text keys: there is nothing that could fail.
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// One line.
+pub fn line_of_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommandError, describe};
+
+    #[test]
+    fn errors_are_one_line() {
+        let missing = CommandError::File {
+            argument: "--log",
+            doing: "open",
+            path: "/none/log".into(),
+            source: std::io::Error::from_raw_os_error(2),
+        };
+        assert_eq!(
+            describe("state", Some("c1"), &missing),
+            "state c1: --log: open /none/log: no such file or directory"
+        );
+        let problems = [1, 2].map(|n| describe("explain", None, &CommandError::Problems(n)));
+        assert_eq!(
+            problems[0],
+            "explain: 1 problem (listed on standard output)"
+        );
+        assert_eq!(
+            problems[1],
+            "explain: 2 problems (listed on standard output)"
+        );
+    }
+}

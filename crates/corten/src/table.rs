@@ -1,0 +1,51 @@
+//! Aligned columns, for `list`.
+
+/// A column is never narrower than this, so that tables of several calls line up.
+const NARROWEST: usize = 12;
+/// Blanks between two columns.
+const GAP: usize = 3;
+
+/// Rows as text with aligned columns; the last column is not padded.
+pub fn render<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [NARROWEST; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count() + GAP);
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
+            text.push_str(cell);
+            if number + 1 < N {
+                let blanks = width.saturating_sub(cell.chars().count());
+                text.extend(std::iter::repeat_n(' ', blanks));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [
+            ["ID", "STATUS", "OWNER"],
+            ["a-rather-long-id", "running", "root"],
+        ];
+        let rows = rows.map(|row| row.map(str::to_owned));
+        assert_eq!(
+            render(&rows),
+            "ID                 STATUS      OWNER\na-rather-long-id   running     root\n"
+        );
+    }
+
+    #[test]
+    fn no_rows_are_no_lines() {
+        assert_eq!(render::<2>(&[]), "");
+    }
+}

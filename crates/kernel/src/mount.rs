@@ -14,6 +14,7 @@ use rustix::mount::{
 };
 
 use crate::error::last_errno;
+use crate::fs::{FileKind, stat};
 use crate::{Errno, Error, Result};
 
 pub use libc::{
@@ -228,15 +229,33 @@ fn attribute_text(attributes: u64) -> String {
 /// Places the mount `from` (detached or not) on what `to` names.
 ///
 /// # Errors
-/// Those of move_mount(2): ENOTDIR when one is a directory and the other is
-/// not; EINVAL when `to` is in another mount namespace, or `from` is shared and
-/// attached.
+/// Those of move_mount(2): EINVAL when only one of them is a directory, when
+/// `to` is in another mount namespace, or when `from` is attached to a shared
+/// mount.
 pub fn move_mount(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    rustix::mount::move_mount(from, "", to, "", flags).map_err(|e| {
-        let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
-        Error::new(e, format!("move_mount({from}, \"\", {to}, \"\")"))
-    })
+    rustix::mount::move_mount(from, "", to, "", flags).map_err(|e| move_failed(e, from, to))
+}
+
+/// EINVAL has a dozen reasons; the likeliest can be seen.
+fn move_failed(errno: Errno, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Error {
+    let call = format!(
+        "move_mount({}, \"\", {}, \"\")",
+        from.as_raw_fd(),
+        to.as_raw_fd()
+    );
+    let error = Error::new(errno, call);
+    let (Ok(from), Ok(to)) = (stat(from), stat(to)) else {
+        return error;
+    };
+    if (from.kind == FileKind::Directory) == (to.kind == FileKind::Directory) {
+        return error;
+    }
+    error.with_detail(format!(
+        "{} cannot be mounted on {}",
+        from.kind.name(),
+        to.kind.name()
+    ))
 }
 
 /// Places the mount `from` on a path of the host; a final symlink is not followed.

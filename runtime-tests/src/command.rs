@@ -220,7 +220,7 @@ fn read(path: &Path) -> String {
 }
 
 /// Waits until the process is a zombie or gone; false when `limit` ran out first.
-pub(crate) fn wait_exit(pid: i32, limit: Duration) -> bool {
+pub fn wait_exit(pid: i32, limit: Duration) -> bool {
     let Some(pid) = Pid::from_raw(pid) else {
         return true;
     };

@@ -114,18 +114,34 @@ pub fn cgroup_directories(token: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Removes cgroups that a failed test left, deepest first.
+/// Removes cgroups that a failed test left, deepest first, with what runs in them.
 pub(crate) fn remove_cgroups(token: &str) {
-    let mut left = cgroup_directories(token);
-    left.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
-    for path in left {
-        let freezer = path.join("freezer.state");
-        if freezer.exists() {
-            let _ = fs::write(freezer, "THAWED");
+    for _ in 0..100 {
+        let mut left = cgroup_directories(token);
+        if left.is_empty() {
+            return;
         }
-        let _ = fs::write(path.join("cgroup.kill"), "1");
-        let _ = fs::remove_dir(path);
+        left.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
+        for path in left {
+            let freezer = path.join("freezer.state");
+            if freezer.exists() {
+                let _ = fs::write(freezer, "THAWED");
+            }
+            end(&processes_in(&path));
+            let _ = fs::remove_dir(path);
+        }
+        reap();
+        std::thread::sleep(Duration::from_millis(30));
     }
+}
+
+/// A cgroup of this test holds only processes of its containers.
+fn processes_in(cgroup: &Path) -> BTreeMap<i32, String> {
+    let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    let pids = text.lines().filter_map(|line| line.parse::<i32>().ok());
+    pids.filter(|pid| *pid > 1)
+        .map(|pid| (pid, command_line(pid)))
+        .collect()
 }
 
 /// Mounts of this mount namespace that mention `path`.

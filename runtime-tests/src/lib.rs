@@ -9,6 +9,7 @@
 //! | `RUNTIME` | binary under test | this workspace's `corten` |
 //! | `VIEW` | `host`, `v1`, `v2`, or several with commas | `host,v2` |
 
+mod bench;
 mod bundle;
 mod case;
 mod command;
@@ -18,9 +19,10 @@ mod host;
 mod suite;
 mod view;
 
+pub use bench::Bench;
 pub use bundle::{Bundle, Config};
 pub use case::{Case, skip};
-pub use command::{Finished, Program, Running};
+pub use command::{Finished, Program, Running, wait_exit};
 pub use console::{ConsoleSocket, Terminal};
 pub use facts::{Facts, Mount};
 pub use host::{cgroup_directories, process_is_alive};

@@ -1,8 +1,10 @@
 //! Conformance to the runtime spec, by its chapters. `RUNTIME=/usr/sbin/runc
 //! cargo test -p runtime-tests --test conformance` tests another runtime.
 
+mod cgroups;
 mod command_line;
 mod devices;
+mod engines;
 mod hooks;
 mod identity;
 mod lifecycle;
@@ -11,7 +13,9 @@ mod mount_options;
 mod mounts;
 mod namespaces;
 mod process;
+mod roots;
 mod seccomp;
+mod terminal;
 
 fn main() -> std::process::ExitCode {
     runtime_tests::main(
@@ -28,6 +32,10 @@ fn main() -> std::process::ExitCode {
             hooks::TESTS,
             lifecycle::TESTS,
             command_line::TESTS,
+            terminal::TESTS,
+            cgroups::TESTS,
+            engines::TESTS,
+            roots::TESTS,
         ],
     )
 }

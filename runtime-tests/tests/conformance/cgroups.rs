@@ -1,0 +1,576 @@
+//! config-linux.md, "Control groups": paths and limits, read back on the host.
+
+use std::fs;
+use std::path::PathBuf;
+
+use runtime_tests::{Bundle, Case, Test, cgroup_directories, skip, tests};
+use serde_json::{Value, json};
+
+pub const TESTS: &[Test] = tests!["cgroups":
+    path_is_below_every_root, path_absent_is_one_of_its_own, path_empty_is_one_of_its_own, path_relative, path_of_several_levels, path_with_colons, cgroup_is_removed_with_its_children, create_refuses_a_busy_cgroup,
+    program_is_inside, namespace_hides_the_path, memory, memory_swap, memory_is_enforced, memory_reservation_and_swappiness, cpu_shares, cpu_quota, cpuset, pids, pids_unlimited_never_fails, default_values_never_fail,
+    block_io_throttle, hugetlb, unified, device_rules_in_order, resources_absent, limits_are_inside_as_well, oom_kill_disabled,
+];
+
+/// The container's directory in the hierarchy of a controller.
+fn directory(token: &str, controller: &str) -> Option<PathBuf> {
+    let v1 = format!("/sys/fs/cgroup/{controller}/");
+    let v2 = "/sys/fs/cgroup/";
+    cgroup_directories(token).into_iter().find(|path| {
+        path.starts_with(&v1) || (path.starts_with(v2) && path.parent() == Some(v2.as_ref()))
+    })
+}
+
+fn has_v1(controller: &str) -> bool {
+    fs::metadata(format!("/sys/fs/cgroup/{controller}/cgroup.procs")).is_ok()
+}
+
+/// Whether a controller can be asked for in a unified view.
+fn has_v2(controller: &str) -> bool {
+    let list = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    list.split_whitespace().any(|one| one == controller)
+}
+
+/// Sets resources, creates, and compares files: `(controller, v1 file, v2 file, v1 value, v2 value)`.
+type Expected<'a> = (&'a str, [(&'a str, &'a str); 2]);
+
+#[track_caller]
+fn files(case: &mut Case, resources: &[(&str, Value)], expected: &[Expected<'_>]) {
+    let mut bundle = case.bundle();
+    for (name, value) in resources {
+        bundle
+            .config
+            .set(&format!("/linux/resources/{name}"), value.clone());
+    }
+    for (controller, _) in expected {
+        let there = if case.view.is_unified() {
+            has_v2(controller)
+        } else {
+            has_v1(controller)
+        };
+        if !there {
+            skip(&format!("no {controller} controller in this view"));
+        }
+    }
+    let id = case.create(&bundle);
+    for (controller, [v1, v2]) in expected {
+        let (file, value) = if case.view.is_unified() { v2 } else { v1 };
+        let path = directory(case.token(), controller)
+            .expect("the container's cgroup")
+            .join(file);
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(text.trim(), *value, "{}", path.display());
+    }
+    case.destroy(&id);
+}
+
+fn sleeper(case: &mut Case) -> Bundle {
+    let mut bundle = case.bundle();
+    bundle.config.shell("sleep 1000");
+    bundle
+}
+
+/// "cgroupsPath (string, OPTIONAL) path to the cgroups": an absolute one is below the mount point
+/// of each hierarchy.
+fn path_is_below_every_root(case: &mut Case) {
+    let bundle = sleeper(case);
+    let id = case.launch(&bundle);
+    let wanted = bundle.config.0["linux"]["cgroupsPath"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", case.pid(&id))).unwrap();
+    for line in text.lines() {
+        let path = line.splitn(3, ':').nth(2).unwrap();
+        let visible = case.view.is_unified() == line.starts_with("0::");
+        assert!(path == wanted || !visible, "{line} in {text}");
+    }
+    case.destroy(&id);
+    assert_eq!(cgroup_directories(case.token()), Vec::<PathBuf>::new());
+}
+
+fn own_cgroup(case: &mut Case, path: Option<&str>) {
+    case.only_corten();
+    let mut bundle = sleeper(case);
+    match path {
+        Some(path) => bundle.config.set("/linux/cgroupsPath", json!(path)),
+        None => bundle.config.remove("/linux", "cgroupsPath"),
+    };
+    let id = case.launch(&bundle);
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", case.pid(&id))).unwrap();
+    let wanted = format!("/corten/{id}");
+    for line in text.lines() {
+        let visible = case.view.is_unified() == line.starts_with("0::");
+        assert!(
+            line.ends_with(&format!(":{wanted}")) || !visible,
+            "{line} in {text}"
+        );
+    }
+    // The caller, who is in a cgroup of his own, lives.
+    case.runtime().args(["delete", "--force", &id]).run().ok();
+    assert_eq!(cgroup_directories(&id), Vec::<PathBuf>::new());
+}
+
+/// "If cgroupsPath is not specified, implementations MAY define the default cgroups path."
+fn path_absent_is_one_of_its_own(case: &mut Case) {
+    own_cgroup(case, None);
+}
+
+/// Engines give an empty one; it never means the caller's.
+fn path_empty_is_one_of_its_own(case: &mut Case) {
+    own_cgroup(case, Some(""));
+}
+
+/// "a relative path ... the runtime MAY interpret the path relative to a runtime-determined location".
+fn path_relative(case: &mut Case) {
+    let mut bundle = sleeper(case);
+    let path = format!("{}-relative/below", case.token());
+    bundle.config.set("/linux/cgroupsPath", json!(path));
+    let id = case.launch(&bundle);
+    let found = cgroup_directories(case.token());
+    assert!(
+        found
+            .iter()
+            .any(|one| one.to_string_lossy().ends_with(&path)),
+        "{found:?}"
+    );
+    case.destroy(&id);
+    remove_parents(case);
+}
+
+/// Parents that a test's path named stay; take them away.
+fn remove_parents(case: &Case) {
+    let mut left = cgroup_directories(case.token());
+    left.reverse();
+    for path in left {
+        let _ = fs::remove_dir(path);
+    }
+}
+
+/// What the kubelet's driver gives.
+fn path_of_several_levels(case: &mut Case) {
+    let mut bundle = sleeper(case);
+    let path = format!("/{}-pods/burstable/pod1/{}", case.token(), "c".repeat(64));
+    bundle.config.set("/linux/cgroupsPath", json!(path));
+    let id = case.launch(&bundle);
+    let found = cgroup_directories(case.token());
+    assert!(
+        found
+            .iter()
+            .any(|one| one.to_string_lossy().ends_with(&path)),
+        "{found:?}"
+    );
+    case.destroy(&id);
+    let found = cgroup_directories(case.token());
+    assert!(
+        !found
+            .iter()
+            .any(|one| one.to_string_lossy().ends_with(&path)),
+        "{found:?}"
+    );
+    remove_parents(case);
+}
+
+/// The form for systemd, without systemd: a name like any other.
+fn path_with_colons(case: &mut Case) {
+    let mut bundle = sleeper(case);
+    bundle.config.set(
+        "/linux/cgroupsPath",
+        json!(format!("/{}:with:colons", case.token())),
+    );
+    let id = case.launch(&bundle);
+    assert!(!cgroup_directories(case.token()).is_empty());
+    case.destroy(&id);
+}
+
+/// What the container made in its cgroup goes with it.
+fn cgroup_is_removed_with_its_children(case: &mut Case) {
+    let bundle = sleeper(case);
+    let id = case.launch(&bundle);
+    for path in cgroup_directories(case.token()) {
+        fs::create_dir_all(path.join("child/grandchild")).unwrap();
+    }
+    case.destroy(&id);
+    assert_eq!(cgroup_directories(case.token()), Vec::<PathBuf>::new());
+}
+
+/// A cgroup with strangers in it is not taken over.
+fn create_refuses_a_busy_cgroup(case: &mut Case) {
+    let bundle = sleeper(case);
+    let id = case.launch(&bundle);
+    let mut other = case.bundle();
+    other.config.set(
+        "/linux/cgroupsPath",
+        bundle.config.0["linux"]["cgroupsPath"].clone(),
+    );
+    let second = case.run(&other);
+    if case.is_corten() {
+        second.exits(1).says("linux.cgroupsPath");
+    }
+    assert_eq!(case.status(&id), "running");
+    case.destroy(&id);
+}
+
+/// Every process of the container, from the first instruction on.
+fn program_is_inside(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.without_namespace("cgroup");
+    let facts = case.facts(&bundle);
+    let wanted = bundle.config.0["linux"]["cgroupsPath"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let inside = facts
+        .text("/cgroup")
+        .lines()
+        .filter(|line| line.ends_with(&wanted))
+        .count();
+    assert!(inside >= 1, "{}", facts.text("/cgroup"));
+    if !case.view.is_unified() {
+        for controller in ["memory", "pids", "cpu", "devices", "freezer"]
+            .iter()
+            .filter(|one| has_v1(one))
+        {
+            let line = facts
+                .text("/cgroup")
+                .lines()
+                .find(|line| line.split(':').nth(1) == Some(controller));
+            assert!(
+                line.is_some_and(|line| line.ends_with(&wanted)),
+                "{controller}: {line:?}"
+            );
+        }
+    }
+}
+
+/// A cgroup namespace makes the container's cgroup the root.
+fn namespace_hides_the_path(case: &mut Case) {
+    let bundle = case.bundle();
+    let facts = case.facts(&bundle);
+    let text = facts.text("/cgroup").to_owned();
+    assert!(!text.contains(case.token()), "{text}");
+    assert!(text.lines().any(|line| line.ends_with(":/")), "{text}");
+}
+
+/// "limit (int64, OPTIONAL) - sets limit of memory usage."
+fn memory(case: &mut Case) {
+    files(
+        case,
+        &[("memory", json!({"limit": 536_870_912}))],
+        &[(
+            "memory",
+            [
+                ("memory.limit_in_bytes", "536870912"),
+                ("memory.max", "536870912"),
+            ],
+        )],
+    );
+}
+
+/// "swap (int64, OPTIONAL) - sets limit of memory+Swap usage."
+fn memory_swap(case: &mut Case) {
+    if !case.view.is_unified()
+        && fs::metadata("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").is_err()
+    {
+        skip("the kernel does not account swap");
+    }
+    files(
+        case,
+        &[("memory", json!({"limit": 104_857_600, "swap": 209_715_200}))],
+        &[
+            (
+                "memory",
+                [
+                    ("memory.limit_in_bytes", "104857600"),
+                    ("memory.max", "104857600"),
+                ],
+            ),
+            (
+                "memory",
+                [
+                    ("memory.memsw.limit_in_bytes", "209715200"),
+                    ("memory.swap.max", "104857600"),
+                ],
+            ),
+        ],
+    );
+}
+
+/// The kernel holds the container to it.
+fn memory_is_enforced(case: &mut Case) {
+    if case.view.is_unified() && !has_v2("memory") {
+        skip("no memory controller in this view");
+    }
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .set("/linux/resources/memory", json!({"limit": 16_777_216}));
+    bundle
+        .config
+        .mount("/mnt", "tmpfs", "tmpfs", &["size=256m"]);
+    bundle
+        .config
+        .shell("dd if=/dev/zero of=/mnt/large bs=1M count=64 2>/dev/null; echo $?");
+    // Either dd or the shell is killed for it.
+    let finished = case.run(&bundle);
+    assert_ne!(finished.stdout, "0\n", "{}", finished.describe());
+}
+
+/// "reservation", "swappiness".
+fn memory_reservation_and_swappiness(case: &mut Case) {
+    if case.view.is_unified() {
+        files(
+            case,
+            &[("memory", json!({"reservation": 33_554_432}))],
+            &[("memory", [("", ""), ("memory.low", "33554432")])],
+        );
+    } else {
+        files(
+            case,
+            &[(
+                "memory",
+                json!({"reservation": 33_554_432, "swappiness": 30}),
+            )],
+            &[
+                (
+                    "memory",
+                    [("memory.soft_limit_in_bytes", "33554432"), ("", "")],
+                ),
+                ("memory", [("memory.swappiness", "30"), ("", "")]),
+            ],
+        );
+    }
+}
+
+/// "shares (uint64, OPTIONAL)": on v2 by the quadratic formula, where 1024 is 100.
+fn cpu_shares(case: &mut Case) {
+    let weight = if case.is_corten() { "100" } else { "39" };
+    files(
+        case,
+        &[("cpu", json!({"shares": 1024}))],
+        &[("cpu", [("cpu.shares", "1024"), ("cpu.weight", weight)])],
+    );
+}
+
+/// "quota", "period".
+fn cpu_quota(case: &mut Case) {
+    files(
+        case,
+        &[("cpu", json!({"quota": 50_000, "period": 100_000}))],
+        &[
+            (
+                "cpu",
+                [("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")],
+            ),
+            (
+                "cpu",
+                [("cpu.cfs_period_us", "100000"), ("cpu.max", "50000 100000")],
+            ),
+        ],
+    );
+}
+
+/// "cpus", "mems".
+fn cpuset(case: &mut Case) {
+    files(
+        case,
+        &[("cpu", json!({"cpus": "0", "mems": "0"}))],
+        &[
+            ("cpuset", [("cpuset.cpus", "0"), ("cpuset.cpus", "0")]),
+            ("cpuset", [("cpuset.mems", "0"), ("cpuset.mems", "0")]),
+        ],
+    );
+}
+
+/// "pids (object, OPTIONAL) ... limit (int64, REQUIRED)".
+fn pids(case: &mut Case) {
+    files(
+        case,
+        &[("pids", json!({"limit": 77}))],
+        &[("pids", [("pids.max", "77"), ("pids.max", "77")])],
+    );
+}
+
+/// "no limit" needs no controller.
+fn pids_unlimited_never_fails(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .set("/linux/resources/pids", json!({"limit": -1}));
+    case.facts(&bundle);
+}
+
+/// Values that are the default or no limit need no controller.
+fn default_values_never_fail(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .set("/linux/resources/pids", json!({"limit": -1}));
+    bundle
+        .config
+        .set("/linux/resources/cpu", json!({"shares": 1024, "quota": -1}));
+    bundle
+        .config
+        .set("/linux/resources/memory", json!({"limit": -1, "swap": -1}));
+    bundle.config.set("/linux/resources/blockIO", json!({}));
+    case.facts(&bundle);
+}
+
+/// "throttleReadBpsDevice (array of objects, OPTIONAL)".
+fn block_io_throttle(case: &mut Case) {
+    let Some((major, minor)) = whole_disk() else {
+        skip("no block device to limit");
+    };
+    let rate = json!([{"major": major, "minor": minor, "rate": 1_048_576}]);
+    let v1 = format!("{major}:{minor} 1048576");
+    let v2 = format!("{major}:{minor} rbps=1048576 wbps=max riops=max wiops=max");
+    files(
+        case,
+        &[("blockIO", json!({"throttleReadBpsDevice": rate}))],
+        &[(
+            if case.view.is_unified() {
+                "io"
+            } else {
+                "blkio"
+            },
+            [
+                ("blkio.throttle.read_bps_device", v1.as_str()),
+                ("io.max", v2.as_str()),
+            ],
+        )],
+    );
+}
+
+fn whole_disk() -> Option<(u32, u32)> {
+    let entry = fs::read_dir("/sys/block").ok()?.flatten().find(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        ["vd", "sd", "nvme"]
+            .iter()
+            .any(|start| name.starts_with(start))
+    })?;
+    let text = fs::read_to_string(entry.path().join("dev")).ok()?;
+    let (major, minor) = text.trim().split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// "hugepageLimits (array of objects, OPTIONAL)".
+fn hugetlb(case: &mut Case) {
+    files(
+        case,
+        &[(
+            "hugepageLimits",
+            json!([{"pageSize": "2MB", "limit": 4_194_304}]),
+        )],
+        &[(
+            "hugetlb",
+            [
+                ("hugetlb.2MB.limit_in_bytes", "4194304"),
+                ("hugetlb.2MB.max", "4194304"),
+            ],
+        )],
+    );
+}
+
+/// "unified (object, OPTIONAL) allows cgroup v2 parameters to be set."
+fn unified(case: &mut Case) {
+    if !case.view.is_unified() || !has_v2("hugetlb") {
+        skip("needs cgroup2 with the hugetlb controller");
+    }
+    files(
+        case,
+        &[(
+            "unified",
+            json!({"hugetlb.2MB.max": "2097152", "cgroup.max.depth": "7"}),
+        )],
+        &[
+            ("hugetlb", [("", ""), ("hugetlb.2MB.max", "2097152")]),
+            ("hugetlb", [("", ""), ("cgroup.max.depth", "7")]),
+        ],
+    );
+}
+
+/// "The runtime MUST apply entries in the listed order": a later rule wins.
+fn device_rules_in_order(case: &mut Case) {
+    let mut bundle = case.bundle();
+    for set in ["bounding", "effective", "permitted"] {
+        for name in ["CAP_MKNOD", "CAP_SYSLOG"] {
+            bundle
+                .config
+                .push(&format!("/process/capabilities/{set}"), json!(name));
+        }
+    }
+    bundle.config.set(
+        "/linux/resources/devices",
+        json!([
+            {"allow": false, "access": "rwm"},
+            {"allow": true, "type": "c", "major": 1, "access": "rwm"},
+            {"allow": false, "type": "c", "major": 1, "minor": 11, "access": "w"}
+        ]),
+    );
+    let line = "mknod /run/kmsg c 1 11; (: < /run/kmsg) && echo read; (: > /run/kmsg) 2>/dev/null || echo no write";
+    bundle.config.shell(line);
+    let finished = case.run(&bundle);
+    // v1 has no order: it cannot take one device out of a rule for many, and a runtime that sees
+    // this must say so.
+    if case.view.is_unified() || finished.status.success() {
+        assert_eq!(finished.ok().stdout, "read\nno write\n");
+    } else {
+        assert!(
+            finished.stderr.contains("device"),
+            "{}",
+            finished.describe()
+        );
+    }
+}
+
+/// Without `resources` nothing is limited.
+fn resources_absent(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.remove("/linux", "resources");
+    case.facts(&bundle);
+}
+
+/// What the host reads, the container reads.
+fn limits_are_inside_as_well(case: &mut Case) {
+    let (file, wanted) = if case.view.is_unified() {
+        ("/sys/fs/cgroup/hugetlb.2MB.max", "2097152")
+    } else {
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912")
+    };
+    if case.view.is_unified() && !has_v2("hugetlb") {
+        skip("no hugetlb controller in this view");
+    }
+    let mut bundle = case.bundle();
+    if case.view.is_unified() {
+        bundle.config.set(
+            "/linux/resources/hugepageLimits",
+            json!([{"pageSize": "2MB", "limit": 2_097_152}]),
+        );
+    } else {
+        bundle
+            .config
+            .set("/linux/resources/memory", json!({"limit": 536_870_912}));
+    }
+    assert_eq!(case.shell(&mut bundle, &format!("cat {file}")), wanted);
+}
+
+/// "disableOOMKiller (bool, OPTIONAL)" exists on v1 only.
+fn oom_kill_disabled(case: &mut Case) {
+    if case.view.is_unified() {
+        skip("cgroup2 has no such switch");
+    }
+    let mut bundle = sleeper(case);
+    bundle.config.set(
+        "/linux/resources/memory",
+        json!({"limit": 67_108_864, "disableOOMKiller": true}),
+    );
+    let id = case.create(&bundle);
+    let path = directory(case.token(), "memory")
+        .expect("a cgroup")
+        .join("memory.oom_control");
+    let text = fs::read_to_string(path).unwrap();
+    case.destroy(&id);
+    assert!(text.contains("oom_kill_disable 1"), "{text}");
+}

@@ -1,0 +1,300 @@
+//! Terminals and descriptors: `--console-socket`, the foreground terminal, `--preserve-fds`, `LISTEN_FDS`.
+
+use std::fs;
+
+use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, Terminal, Test, tests};
+use serde_json::json;
+
+pub const TESTS: &[Test] = tests!["terminal":
+    console_socket, console_of_run_detach, console_size, console_device, terminal_belongs_to_the_user, controlling_terminal, no_terminal_without_asking, console_socket_path_may_be_long,
+    foreground_terminal, preserve_fds, preserve_fds_none_beyond, listen_fds, standard_descriptors_closed, stdout_can_be_reopened_by_a_user,
+];
+
+fn with_terminal(bundle: &mut Bundle) {
+    bundle.config.set("/process/terminal", json!(true));
+}
+
+/// Creates with a console socket; the terminal comes during `create`.
+fn create(case: &mut Case, bundle: &Bundle) -> (String, Terminal) {
+    let socket = ConsoleSocket::listen(&case.directory);
+    bundle.write();
+    let id = case.id();
+    case.create_command(
+        bundle,
+        &id,
+        &["--console-socket", &socket.path.to_string_lossy()],
+    )
+    .run()
+    .ok();
+    let terminal = socket.receive();
+    (id, terminal)
+}
+
+/// Starts, reads all that the terminal gives, and deletes.
+fn output(case: &mut Case, bundle: &Bundle) -> String {
+    let (id, terminal) = create(case, bundle);
+    let pid = case.pid(&id);
+    case.start(&id);
+    let text = terminal.read_all().replace('\r', "");
+    case.wait(pid);
+    case.delete(&id);
+    text
+}
+
+/// "terminal (bool, OPTIONAL) specifies whether a terminal is attached to the process": all three
+/// standard streams are the slave of the pty that was sent.
+fn console_socket(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    let facts = Facts::parse(&output(case, &bundle));
+    for stream in ["stdin", "stdout", "stderr"] {
+        assert_eq!(
+            facts.at(&format!("/tty/{stream}")),
+            &json!(true),
+            "{stream}"
+        );
+    }
+    let name = facts.text("/tty/name");
+    assert!(
+        name.starts_with("/dev/pts/") || name == "/dev/console",
+        "{name}"
+    );
+    assert_eq!(facts.descriptors(), [0, 1, 2]);
+}
+
+/// The master works in both directions.
+fn console_of_run_detach(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle
+        .config
+        .shell("read line; echo \"got $line\"; sleep 1000");
+    let socket = ConsoleSocket::listen(&case.directory);
+    bundle.write();
+    let id = case.id();
+    let options = [
+        "--detach",
+        "--console-socket",
+        &socket.path.to_string_lossy(),
+    ];
+    case.run_command(&bundle, &id, &options).run().ok();
+    let terminal = socket.receive();
+    assert!(
+        !terminal.label.is_empty() && terminal.label.len() < 4096,
+        "{:?}",
+        terminal.label
+    );
+    terminal.type_line("hello");
+    let text = terminal.read_until(|text| text.contains("got hello"));
+    assert!(text.contains("got hello"), "{text:?}");
+    case.destroy(&id);
+}
+
+/// "consoleSize (object, OPTIONAL) specifies the console size in characters of the terminal."
+fn console_size(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle
+        .config
+        .set("/process/consoleSize", json!({"height": 33, "width": 111}));
+    let facts = Facts::parse(&output(case, &bundle));
+    assert_eq!(
+        (facts.at("/tty/rows"), facts.at("/tty/columns")),
+        (&json!(33), &json!(111))
+    );
+}
+
+/// "/dev/console is set up if terminal is enabled in the config."
+fn console_device(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle
+        .config
+        .shell("echo written > /dev/console; test -c /dev/console && echo device");
+    assert_eq!(output(case, &bundle), "written\ndevice\n");
+}
+
+/// The program may be anybody.
+fn terminal_belongs_to_the_user(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle
+        .config
+        .set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    bundle
+        .config
+        .shell("stat -c %u $(tty); echo again > $(tty)");
+    assert_eq!(output(case, &bundle), "1000\nagain\n");
+}
+
+/// `/dev/tty` works: the pty is the controlling terminal of the session.
+fn controlling_terminal(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle.config.shell("echo through > /dev/tty");
+    assert_eq!(output(case, &bundle), "through\n");
+}
+
+/// Without `terminal` there is none, whatever the caller has.
+fn no_terminal_without_asking(case: &mut Case) {
+    let bundle = case.bundle();
+    bundle.write();
+    let id = case.id();
+    let line = format!(
+        "{} --root {} run --bundle {} {id} </dev/null >{}/out",
+        case.runtime_path(),
+        case.state_root().display(),
+        bundle.path.display(),
+        case.directory.display(),
+    );
+    case.program("script")
+        .args(["-qec", &line, "/dev/null"])
+        .run()
+        .ok();
+    let facts = Facts::parse(&fs::read_to_string(case.directory.join("out")).unwrap());
+    assert_eq!(facts.at("/tty/stdin"), &json!(false));
+}
+
+/// A socket's name in `sockaddr_un` is short; paths of engines are not.
+fn console_socket_path_may_be_long(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle.config.shell("echo long");
+    let deep = case.directory.join("d".repeat(120));
+    fs::create_dir(&deep).unwrap();
+    // Bound by its short name, called by its long one.
+    let socket = ConsoleSocket::listen(&case.directory);
+    let long = deep.join("console.sock");
+    fs::hard_link(&socket.path, &long).unwrap();
+    bundle.write();
+    let id = case.id();
+    case.create_command(&bundle, &id, &["--console-socket", &long.to_string_lossy()])
+        .run()
+        .ok();
+    let terminal = socket.receive();
+    let pid = case.pid(&id);
+    case.start(&id);
+    assert!(terminal.read_all().contains("long"));
+    case.wait(pid);
+    case.delete(&id);
+}
+
+/// `run` in a terminal: its own is passed on.
+fn foreground_terminal(case: &mut Case) {
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle
+        .config
+        .shell("test -t 0 && test -t 1 && test -t 2 && echo terminal; exit 5");
+    bundle.write();
+    let id = case.id();
+    let line = format!(
+        "{} --root {} run --bundle {} {id}",
+        case.runtime_path(),
+        case.state_root().display(),
+        bundle.path.display(),
+    );
+    let finished = case
+        .program("script")
+        .args(["-qec", &line, "/dev/null"])
+        .run()
+        .exits(5);
+    // `script` types an end of file first, because its own input is empty.
+    let text = finished.stdout.replace('\r', "");
+    assert!(text.contains("terminal\n"), "{}", finished.describe());
+}
+
+/// The runtime under a shell that opens descriptors for it.
+fn with_descriptors(
+    case: &mut Case,
+    bundle: &Bundle,
+    options: &str,
+    shell: &str,
+) -> runtime_tests::Finished {
+    bundle.write();
+    let id = case.id();
+    let line = format!(
+        "exec {} --root {} run --bundle {} {options} {id} {shell}",
+        case.runtime_path(),
+        case.state_root().display(),
+        bundle.path.display(),
+    );
+    case.program("bash").args(["-c", &line]).run()
+}
+
+/// `--preserve-fds N`: 3..3+N reach the program.
+fn preserve_fds(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.shell("cat <&3; cat <&4");
+    let file = case.directory.join("file");
+    fs::write(&file, "kept\n").unwrap();
+    let file = file.display();
+    let finished = with_descriptors(
+        case,
+        &bundle,
+        "--preserve-fds 2",
+        &format!("3<{file} 4<{file}"),
+    )
+    .ok();
+    assert_eq!(finished.stdout, "kept\nkept\n");
+}
+
+/// And no others.
+fn preserve_fds_none_beyond(case: &mut Case) {
+    let bundle = case.bundle();
+    let finished = with_descriptors(
+        case,
+        &bundle,
+        "--preserve-fds 1",
+        "3</etc/passwd 4</etc/passwd 8</etc/passwd",
+    )
+    .ok();
+    assert_eq!(Facts::parse(&finished.stdout).descriptors(), [0, 1, 2, 3]);
+}
+
+/// Socket activation: the descriptors and the variables, with the pid that the program has.
+fn listen_fds(case: &mut Case) {
+    let bundle = case.bundle();
+    bundle.write();
+    let id = case.id();
+    let line = format!(
+        "export LISTEN_FDS=2 LISTEN_PID=$$; exec {} --root {} run --bundle {} {id} 3</etc/passwd 4</etc/passwd 5</etc/passwd",
+        case.runtime_path(),
+        case.state_root().display(),
+        bundle.path.display(),
+    );
+    let finished = case.program("bash").args(["-c", &line]).run().ok();
+    let facts = Facts::parse(&finished.stdout);
+    assert_eq!(facts.descriptors(), [0, 1, 2, 3, 4]);
+    assert_eq!(
+        (facts.env("LISTEN_FDS"), facts.env("LISTEN_PID")),
+        (Some("2"), Some("1"))
+    );
+}
+
+/// A caller may have closed them: nothing else may take their numbers.
+fn standard_descriptors_closed(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .shell("echo to nowhere; ls -l /proc/self/fd > /fds; exit 6");
+    with_descriptors(case, &bundle, "", "<&- >&- 2>&-").exits(6);
+    let text = fs::read_to_string(bundle.rootfs().join("fds")).unwrap();
+    assert!(
+        !text.contains("state") && !text.contains("socket"),
+        "{text}"
+    );
+}
+
+/// Programs of users open `/dev/stdout`, which needs the pipe to be theirs.
+fn stdout_can_be_reopened_by_a_user(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    bundle.config.shell("echo reopened > /dev/stdout");
+    let finished = with_descriptors(case, &bundle, "", "| cat; exit ${PIPESTATUS[0]}").ok();
+    assert_eq!(finished.stdout, "reopened\n");
+}

@@ -8,7 +8,7 @@
 //!
 //! Whatever fails, everything made so far is undone and one error is returned.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::process::Forked;
 use kernel::{namespace, pidfd, process, signal, socket};
@@ -33,6 +33,8 @@ pub struct CreateOptions {
     pub pid_file: Option<String>,
     /// `--console-socket`
     pub console_socket: Option<String>,
+    /// `--pidfd-socket`
+    pub pidfd_socket: Option<String>,
 }
 
 /// Container init, while it is a child of ours.
@@ -170,6 +172,9 @@ fn build_parts<'a>(
         write_pid_file(path, state.pid)?;
         undo.pid_file = Some(path);
     }
+    if let Some(path) = &options.pidfd_socket {
+        send_pidfd(path, init.pidfd.as_fd())?;
+    }
     undo.directory.complete()?;
     finish(&conversation)?;
     Ok(state)
@@ -253,6 +258,14 @@ fn kept_descriptors(plan: &Plan) -> u32 {
 pub(crate) fn write_pid_file(path: &str, pid: i32) -> Result<()> {
     kernel::fs::replace_file(path, 0o644, pid.to_string().as_bytes())
         .doing(|| format!("--pid-file {path}"))
+}
+
+/// One message to whoever listens: a word that tells init's pidfd from that of an
+/// `exec`, and the pidfd. Connected only now, so that init never inherits the socket.
+fn send_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
+    socket::connect_stream(path)
+        .and_then(|socket| socket::send_with_fd(socket.as_fd(), b"standard", pidfd))
+        .doing(|| format!("--pidfd-socket {path}"))
 }
 
 /// Keeps what the caller leaked to us out of the container: everything that is not

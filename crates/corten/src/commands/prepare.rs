@@ -61,6 +61,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         config,
         pid_file: args.pid_file.filter(|path| !path.is_empty()),
         console_socket: args.console_socket,
+        pidfd_socket: args.pidfd_socket.filter(|path| !path.is_empty()),
     };
     let store = Store::open_or_make(&root(global)?)?;
     Ok(Prepared {

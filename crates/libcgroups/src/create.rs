@@ -1,0 +1,184 @@
+//! Making a container's directories.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kernel::{Errno, Error, fs};
+use plan::cgroup::CgroupPlan;
+
+use crate::directory::{Place, names, open_mount, read_text};
+use crate::processes::pids_below;
+use crate::{Cgroup, CgroupError, diagnose, freeze};
+
+type Result<T> = std::result::Result<T, CgroupError>;
+
+/// Makes the directories of a plan and enables the controllers it needs. A
+/// directory may exist already if nothing runs in it.
+///
+/// # Errors
+/// Those of mkdir(2); `EBUSY` for a cgroup that holds processes or is frozen.
+/// What was made until then is removed again.
+pub fn create(plan: &CgroupPlan) -> Result<Cgroup> {
+    let cgroup = Cgroup::open(&plan.directories, &plan.path);
+    let mut made = Vec::new();
+    match make_all(&cgroup, &mut made) {
+        Ok(()) => Ok(cgroup),
+        Err(error) => {
+            undo(&made);
+            Err(error)
+        }
+    }
+}
+
+/// A directory made here.
+struct Made {
+    parent: OwnedFd,
+    name: String,
+}
+
+/// Best effort: a directory somebody else uses by now stays.
+fn undo(made: &[Made]) {
+    for made in made.iter().rev() {
+        if let Err(error) = fs::remove_directory_at(made.parent.as_fd(), &made.name) {
+            tracing::debug!(%error, "left behind");
+        }
+    }
+}
+
+fn make_all(cgroup: &Cgroup, made: &mut Vec<Made>) -> Result<()> {
+    for place in &cgroup.places {
+        let chain = make_one(cgroup, place, made)?;
+        if !place.directory.enable.is_empty() {
+            enable(cgroup, place, &chain)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes one directory with all above it; returns those above it, the root first.
+fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<OwnedFd>> {
+    let located = |e: Error| CgroupError::at_path(cgroup.located(place, e));
+    let copies_sets = place.directory.controllers.iter().any(|c| c == "cpuset");
+    let names = names(&cgroup.path).map_err(CgroupError::at_path)?;
+    let mut chain = vec![open_mount(&place.directory)?];
+    for (depth, name) in names.iter().enumerate() {
+        let Some(parent) = chain.last() else { break };
+        let is_last = depth + 1 == names.len();
+        let (child, is_new) = make_below(parent, name, is_last, made).map_err(|e| {
+            let hint = diagnose::directory(e.errno());
+            located(e).hint(hint)
+        })?;
+        if is_last && !is_new {
+            refuse_used(child.as_fd(), place.directory.v2)?;
+        }
+        if copies_sets {
+            copy_sets(parent.as_fd(), child.as_fd(), is_new && !is_last).map_err(located)?;
+        }
+        chain.push(child);
+    }
+    if let Some(leaf) = chain.pop() {
+        let _ = place.fd.set(leaf);
+    }
+    Ok(chain)
+}
+
+/// Opens or makes `name`. The container's own directory is usually missing, the
+/// ones above it usually there.
+fn make_below(
+    parent: &OwnedFd,
+    name: &str,
+    make_first: bool,
+    made: &mut Vec<Made>,
+) -> kernel::Result<(OwnedFd, bool)> {
+    if !make_first {
+        match fs::open_directory_at(parent.as_fd(), name) {
+            Err(e) if e.errno() == Errno::NOENT => {}
+            found => return found.map(|fd| (fd, false)),
+        }
+    }
+    let is_new = match fs::make_directory_at(parent.as_fd(), name, 0o755) {
+        Ok(()) => {
+            made.push(Made {
+                parent: fs::reopen_directory(parent.as_fd())?,
+                name: name.to_owned(),
+            });
+            true
+        }
+        Err(e) if e.errno() == Errno::EXIST => false,
+        Err(e) => return Err(e),
+    };
+    Ok((fs::open_directory_at(parent.as_fd(), name)?, is_new))
+}
+
+/// A container in a cgroup with strangers would share its limits with them, and
+/// end them when it ends.
+fn refuse_used(dir: BorrowedFd<'_>, v2: bool) -> Result<()> {
+    let busy = |detail: String| {
+        let error = Error::new(Errno::BUSY, "container's cgroup").with_detail(detail);
+        Err(CgroupError::at_path(error))
+    };
+    let mut pids = Vec::new();
+    pids_below(dir, &mut pids)?;
+    if !pids.is_empty() {
+        return busy(format!(
+            "container's cgroup is not empty: {} process(es) found",
+            pids.len()
+        ));
+    }
+    if freeze::is_frozen_itself(dir, v2)? {
+        return busy("container's cgroup unexpectedly frozen".to_owned());
+    }
+    Ok(())
+}
+
+/// v1 only: a new cpuset is empty, and no process can join it (ENOSPC).
+fn copy_sets(
+    parent: BorrowedFd<'_>,
+    child: BorrowedFd<'_>,
+    for_children: bool,
+) -> kernel::Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        if read_text(child, file)?.trim().is_empty() {
+            fs::write_value_at(child, file, read_text(parent, file)?.trim())?;
+        }
+    }
+    if for_children {
+        // The kernel copies the sets of this directory to each made below it.
+        fs::write_value_at(child, "cgroup.clone_children", "1")?;
+    }
+    Ok(())
+}
+
+/// v2: a controller works in a directory when every directory above enabled it.
+/// Each is asked first: a write that changes nothing still walks every cgroup of
+/// the host.
+fn enable(cgroup: &Cgroup, place: &Place, chain: &[OwnedFd]) -> Result<()> {
+    let wanted = &place.directory.enable;
+    let file = "cgroup.subtree_control";
+    let missing = |dir: &OwnedFd| -> kernel::Result<String> {
+        let enabled = read_text(dir.as_fd(), file)?;
+        let missing = wanted
+            .iter()
+            .filter(|c| !enabled.split_whitespace().any(|e| e == *c));
+        Ok(missing
+            .map(|c| format!("+{c}"))
+            .collect::<Vec<_>>()
+            .join(" "))
+    };
+    // What a directory has, those above it have too.
+    if chain
+        .last()
+        .is_some_and(|parent| missing(parent).is_ok_and(|m| m.is_empty()))
+    {
+        return Ok(());
+    }
+    for dir in chain {
+        let missing = missing(dir)?;
+        if !missing.is_empty() {
+            fs::write_value_at(dir.as_fd(), file, &missing).map_err(|e| {
+                let hint = diagnose::enable(dir.as_fd(), e.errno());
+                CgroupError::new(cgroup.located(place, e)).hint(hint)
+            })?;
+        }
+    }
+    Ok(())
+}

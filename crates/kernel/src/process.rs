@@ -73,13 +73,19 @@ pub enum Forked {
 /// The C library does not know of the child: its idea of the thread id (used
 /// by no code of ours) stays the parent's until the next execve.
 ///
+/// SIGCHLD gets its default disposition here: whoever started us may have left
+/// it ignored, and then the kernel reaps our children and their status is lost.
+///
 /// # Errors
 /// `EBUSY` when this process has more than one thread. `EINVAL` also when the
 /// caller is init of a pid namespace and asks for `CLONE_PARENT`. `ENOSPC` when
 /// a namespace limit of /proc/sys/user is reached, `EPERM` without the
-/// privilege for a namespace, `EBUSY` for a cgroup that has enabled controllers.
+/// privilege for a namespace, `EBUSY` for a cgroup that has enabled controllers,
+/// `EACCES` for one that this user may not write (after becoming root of a
+/// joined user namespace, the host's: clone first, become root then).
 pub fn clone3(clone: &Clone3<'_>) -> Result<Forked> {
     require_one_thread()?;
+    crate::signal::set_default(libc::SIGCHLD);
     let mut pidfd: RawFd = -1;
     let mut flags = clone.namespaces | libc::CLONE_PIDFD as u64;
     let mut cgroup = 0;
@@ -173,7 +179,8 @@ fn clone3_error(errno: Errno, clone: &Clone3<'_>) -> Error {
     }
     let error = Error::new(errno, format!("clone3({flags})"));
     match errno {
-        Errno::NOSYS => error.with_detail("needs Linux 5.7 for clone3 with CLONE_INTO_CGROUP"),
+        Errno::NOSYS => error
+            .with_detail("needs Linux 5.7, and no filter around this process that hides clone3"),
         Errno::NOSPC => error.with_detail(
             "a limit of /proc/sys/user/max_*_namespaces or the nesting depth of 32 is reached",
         ),

@@ -51,8 +51,8 @@ pub struct Finished {
 /// 0 to 2, every signal at its default, and waits for it.
 ///
 /// A program that does not read its input, closes its output, or leaves
-/// children behind does not disturb. In this process SIGCHLD gets its default
-/// disposition, and SIGPIPE is ignored when the input is larger than a pipe.
+/// children behind does not disturb. SIGPIPE is ignored in this process from
+/// now on when the input is larger than a pipe.
 ///
 /// # Errors
 /// That of chdir(2) or execve(2) when it could not be started, named as such;
@@ -65,8 +65,6 @@ pub fn run_command(command: &Command) -> Result<Finished> {
     for fd in [&stdin_write, &output_read] {
         set_nonblocking(fd.as_fd())?;
     }
-    // Ignored, it would reap the child before us and take its status along.
-    signal::set_default(libc::SIGCHLD);
     if command.stdin.len() > rustix::pipe::fcntl_getpipe_size(&stdin_write).unwrap_or(0) {
         signal::ignore_pipe_signal();
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kernel::Errno;
 use kernel::process::{self, Clone3, ExitStatus, Forked, run_in_child};
-use kernel::{memfd, pidfd, socket, system};
+use kernel::{memfd, namespace, pidfd, socket, system};
 
 use crate::{in_child, isolated, tests};
 
@@ -14,8 +14,10 @@ tests![
     the_signal_that_ended_a_child_is_seen,
     a_child_that_panics_does_not_return,
     fork_returns_twice,
+    a_status_is_not_lost_when_children_are_ignored,
     a_process_with_two_threads_does_not_clone,
     a_child_is_born_in_its_cgroup,
+    a_cgroup_is_entered_while_its_owner_is_still_our_user,
     a_refused_clone_names_what_was_asked_for,
     a_child_can_be_given_to_our_parent,
     a_sealed_memory_file_can_be_executed,
@@ -65,6 +67,14 @@ fn fork_returns_twice() {
     }
 }
 
+fn a_status_is_not_lost_when_children_are_ignored() {
+    isolated(|| {
+        // SAFETY: runs no code.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        assert_eq!(in_child(&Clone3::default(), || ()), ExitStatus::Code(0));
+    });
+}
+
 fn a_process_with_two_threads_does_not_clone() {
     let (read, write) = system::pipe().unwrap();
     std::thread::scope(|scope| {
@@ -101,10 +111,44 @@ fn a_child_is_born_in_its_cgroup() {
     assert_eq!(status, ExitStatus::Code(0));
 }
 
+/// Joining a user namespace changes capabilities, becoming its root changes the
+/// user: after that the host's cgroup belongs to somebody else.
+fn a_cgroup_is_entered_while_its_owner_is_still_our_user() {
+    let Some(cgroup) = crate::machine::TestCgroup::make() else {
+        crate::skip("no cgroup v2 hierarchy is mounted here");
+    };
+    let (ours, theirs) = socket::seqpacket_pair().unwrap();
+    let clone = Clone3 {
+        namespaces: namespace::NEW_USER,
+        ..Clone3::default()
+    };
+    let (pid, holder) = run_in_child(&clone, || {
+        socket::receive(theirs.as_fd(), &mut [0; 1]).unwrap();
+        0
+    })
+    .unwrap();
+    for map in ["uid_map", "gid_map"] {
+        std::fs::write(format!("/proc/{pid}/{map}"), "0 100000 1000").unwrap();
+    }
+    let into = Clone3 {
+        namespaces: namespace::NEW_PID,
+        into_cgroup: Some(cgroup.directory.as_fd()),
+        parent_is_ours: false,
+    };
+    isolated(|| {
+        namespace::set_namespace(holder.as_fd(), namespace::NEW_USER).unwrap();
+        assert_eq!(in_child(&into, || ()), ExitStatus::Code(0));
+        kernel::identity::set_ids(0, 0).unwrap();
+        assert_eq!(process::clone3(&into).unwrap_err().errno(), Errno::ACCESS);
+    });
+    socket::send(ours.as_fd(), b"x").unwrap();
+    pidfd::wait(holder.as_fd()).unwrap();
+}
+
 fn a_refused_clone_names_what_was_asked_for() {
     let null = std::fs::File::open("/dev/null").unwrap();
     let clone = Clone3 {
-        namespaces: kernel::namespace::NEW_PID | kernel::namespace::NEW_MOUNT,
+        namespaces: namespace::NEW_PID | namespace::NEW_MOUNT,
         into_cgroup: Some(null.as_fd()),
         parent_is_ours: false,
     };

@@ -132,6 +132,15 @@ impl Errors {
         }
     }
 
+    /// These problems. A list that is empty all the same says so in its place.
+    pub(crate) fn new(mut problems: Vec<PlanError>) -> Self {
+        if problems.is_empty() {
+            let text = "the plan could not be made, and no chapter said why";
+            problems.push(PlanError::conflict(ConfigPath::new("config.json"), text));
+        }
+        Self(problems)
+    }
+
     /// All problems.
     pub fn all(&self) -> &[PlanError] {
         &self.0

@@ -15,6 +15,7 @@ mod build;
 pub mod cgroup;
 mod error;
 pub mod explain;
+mod features;
 mod host;
 pub mod id;
 mod ops;
@@ -22,11 +23,18 @@ mod path;
 mod request;
 pub mod seccomp;
 pub mod spec;
+mod template;
+mod validate;
 
 pub use build::build;
 pub use error::{Errors, PlanError, Problem, Warning};
+pub use features::{
+    Annotations, CgroupFeatures, Enabled, Features, LinuxFeatures, MountExtensions,
+    SeccompFeatures, features,
+};
 pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 pub use ops::*;
 pub use path::ConfigPath;
 pub use request::{Request, TerminalHost};
 pub use spec::Spec;
+pub use template::template;

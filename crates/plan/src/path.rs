@@ -73,3 +73,39 @@ impl fmt::Display for ConfigPath {
         f.write_str(&self.0)
     }
 }
+
+/// An absolute path without `.`, `..`, doubled or trailing slashes. Purely by
+/// words: `..` at the top stays at the top, as it does in a root.
+pub(crate) fn clean_absolute(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean_absolute;
+
+    #[test]
+    fn paths_are_cleaned_by_words() {
+        for (path, clean) in [
+            ("/", "/"),
+            ("", "/"),
+            ("//a//b/", "/a/b"),
+            ("/a/./b/../c", "/a/c"),
+            ("/../../x", "/x"),
+            ("/a/..", "/"),
+            ("/a/..b", "/a/..b"),
+        ] {
+            assert_eq!(clean_absolute(path), clean, "{path}");
+        }
+    }
+}

@@ -1,19 +1,33 @@
 //! From a decoded configuration to the plan. One file for each chapter of the
 //! runtime spec; each pushes its steps and problems into the [`Context`].
 
+pub(crate) mod capabilities;
+pub(crate) mod console;
 pub(crate) mod devices;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub(crate) mod hooks;
+pub(crate) mod identity;
+pub(crate) mod idmap;
 pub(crate) mod masks;
 pub(crate) mod mount_options;
 pub(crate) mod mount_source;
 pub(crate) mod mounts;
+pub(crate) mod namespaces;
+pub(crate) mod order;
+pub(crate) mod process;
 pub(crate) mod rootfs;
+pub(crate) mod security;
+pub(crate) mod sysctl;
+
+use oci_spec::runtime::Process;
 
 use crate::cgroup::{self, CgroupPlan};
+use crate::spec::path_text;
+use crate::validate;
 use crate::{
     ConfigPath, Errors, HostFacts, InitOp, LastOp, NamespaceKind, Namespaces, ParentOp, Plan,
-    PlanError, Program, Request, SeccompProgram, Slot, Spec, Step, Warning,
+    PlanError, Problem, Program, Request, Slot, Spec, Step, Warning,
 };
 
 /// What every chapter reads and adds to.
@@ -117,30 +131,75 @@ impl<'a> Context<'a> {
 /// All problems, in the order of the document as far as possible.
 pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, Errors> {
     let mut context = Context::new(spec.decoded(), request, host);
+    context.warnings.extend(spec.warnings().iter().cloned());
+    // Chapters look at the namespaces and the root of the container, so these come first.
+    namespaces::build(&mut context);
+    validate::check_version(&mut context);
+    validate::check_annotations(&mut context);
+    validate::check_privilege(&mut context);
+    validate::refuse_unsupported(&mut context);
+    idmap::build(&mut context);
     rootfs::build(&mut context);
     mounts::build(&mut context);
     devices::build(&mut context);
+    let hooks = hooks::build(&mut context);
+    let process = context.spec.process().as_ref();
+    if let Some(process) = process {
+        console::build(&mut context, process);
+    }
+    validate::check_names(&mut context);
+    sysctl::build(&mut context);
     masks::build(&mut context);
-    let seccomp = build_seccomp(&mut context);
+    let program = match process {
+        Some(process) => build_process(&mut context, process),
+        None => missing_process(&mut context),
+    };
     let cgroup = build_cgroup(&mut context);
-    finish(context, cgroup, seccomp)
+    finish(
+        context,
+        spec,
+        Chapters {
+            program,
+            hooks,
+            cgroup,
+        },
+    )
 }
 
-/// `linux.seccomp`
-fn build_seccomp(context: &mut Context<'_>) -> Option<SeccompProgram> {
-    let profile = context.linux()?.seccomp().as_ref()?;
-    let at = ConfigPath::new("linux.seccomp");
-    crate::seccomp::compile(profile, &at, &mut context.problems, &mut context.warnings)
+/// What the chapters give beyond their steps.
+struct Chapters {
+    program: Program,
+    hooks: hooks::LaterHooks,
+    cgroup: Option<CgroupPlan>,
+}
+
+/// Everything about the container's program. The order of these calls is the
+/// order inside the phases of the sealed stub.
+fn build_process(context: &mut Context<'_>, process: &Process) -> Program {
+    security::build(context, process);
+    identity::build(context, process);
+    let program = process::build(context, process);
+    security::add_exit(context);
+    program
+}
+
+/// The spec wants `process` at `start`; a program to be looked up and checked is
+/// needed at create already.
+fn missing_process(context: &mut Context<'_>) -> Program {
+    let wanted = "the program to run";
+    let at = ConfigPath::new("process");
+    context.problem(PlanError::new(at, Problem::Missing { wanted }));
+    Program::default()
 }
 
 /// `linux.resources` and `linux.cgroupsPath`
 fn build_cgroup(context: &mut Context<'_>) -> Option<CgroupPlan> {
     let linux = context.linux();
-    let path = linux.and_then(|l| l.cgroups_path().as_ref());
+    let path = linux.and_then(|l| l.cgroups_path().as_deref());
     let mut out = cgroup::Problems::default();
     let plan = cgroup::build(
         linux.and_then(|l| l.resources().as_ref()),
-        path.and_then(|p| p.to_str()),
+        path.map(path_text),
         context.request,
         context.host,
         &mut out,
@@ -150,48 +209,32 @@ fn build_cgroup(context: &mut Context<'_>) -> Option<CgroupPlan> {
     plan
 }
 
-/// The parts put together, if nothing is wrong with any.
-fn finish(
-    mut context: Context<'_>,
-    cgroup: Option<CgroupPlan>,
-    seccomp: Option<SeccompProgram>,
-) -> Result<Plan, Errors> {
-    let from = ConfigPath::new("process.args");
-    if context.has(NamespaceKind::Pid) && seccomp.is_some() {
-        let slot = context.slot();
-        context.parent(from.clone(), ParentOp::OpenNull { slot });
-        context.warn(from.clone(), "the plan is not complete");
-    }
-    context.init(from.clone(), InitOp::FindProgram);
-    context.last(from.clone(), LastOp::Execute);
-    context.problem(PlanError::unsupported(from, "the plan is not complete"));
+/// The parts put together and in order, if nothing is wrong with any.
+fn finish(mut context: Context<'_>, spec: &Spec, chapters: Chapters) -> Result<Plan, Errors> {
+    let mut problems = spec.merge_problems(context.problems);
+    order::arrange_problems(&mut problems);
+    let Some(cgroup) = chapters.cgroup else {
+        return Err(Errors::new(problems));
+    };
+    order::arrange(&mut context.parent, &mut context.init, &mut context.last);
+    let annotations = context.spec.annotations().iter().flatten();
+    let process = context.spec.process().as_ref();
     let plan = Plan {
         id: context.request.id.clone(),
         bundle: context.request.bundle.clone(),
         rootfs: context.rootfs,
         oci_version: context.spec.version().clone(),
-        annotations: Default::default(),
+        annotations: annotations.map(|(k, v)| (k.clone(), v.clone())).collect(),
         namespaces: context.namespaces,
-        cgroup: cgroup.unwrap_or(CgroupPlan {
-            manager: cgroup::CgroupManager::Disabled,
-            mode: context.host.cgroup.mode,
-            path: String::new(),
-            directories: Vec::new(),
-            settings: Vec::new(),
-            device_program: None,
-        }),
+        cgroup,
         parent: context.parent,
         init: context.init,
         last: context.last,
-        program: Program {
-            args: Vec::new(),
-            env: Vec::new(),
-            uid: 0,
-        },
-        poststart: Vec::new(),
-        poststop: Vec::new(),
-        terminal: false,
+        program: chapters.program,
+        poststart: chapters.hooks.poststart,
+        poststop: chapters.hooks.poststop,
+        terminal: process.is_some_and(|p| p.terminal() == Some(true)),
         warnings: context.warnings,
     };
-    Errors::check(context.problems, plan)
+    Errors::check(problems, plan)
 }

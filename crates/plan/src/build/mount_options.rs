@@ -167,7 +167,6 @@ const OTHERS: &[(&str, Other)] = &[
 
 /// Every word that has a meaning of its own here, sorted: `mountOptions` of the
 /// `features` command.
-#[allow(dead_code, reason = "the features command reads it")]
 pub(crate) fn words() -> Vec<&'static str> {
     let others = OTHERS
         .iter()

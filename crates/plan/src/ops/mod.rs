@@ -117,7 +117,9 @@ pub enum NamespaceKind {
 /// * A **joined user namespace** must be entered before anything new is made, or
 ///   the new namespaces would belong to the wrong one: `via_user_namespace` makes
 ///   the parent clone a short-lived child that joins it and clones init from
-///   inside with `CLONE_PARENT`.
+///   inside with `CLONE_PARENT`. The same child serves a **new user namespace beside
+///   joined ones**: from inside the new one, namespaces of the host could not be
+///   joined any more. `before_clone` lists what it joins.
 /// * A **joined pid namespace** holds strangers. Init joins it with `setns`, which
 ///   concerns its children only, builds the container from outside, and the
 ///   *sealed stub* forks into it: the host's binary is never visible there
@@ -134,12 +136,19 @@ pub struct Namespaces {
     pub clone: Vec<NamespaceKind>,
     /// Joined ones, in the order of joining, with the slot of their descriptor.
     pub join: Vec<(NamespaceKind, Slot)>,
-    /// See above.
+    /// Those of `join` that the short-lived child enters before it clones init;
+    /// init itself joins the rest (`InitOp::JoinNamespace`). The user namespace
+    /// comes last: what the caller's own privileges can join is joined with
+    /// them, and what they cannot (`EPERM`) is tried again inside it.
+    pub before_clone: Vec<(NamespaceKind, Slot)>,
+    /// See above: `before_clone` is not empty.
     pub via_user_namespace: bool,
     /// See above.
     pub fork_into_pid_namespace: bool,
     /// See above.
     pub parent_unshares_time: bool,
+    /// See above: a new cgroup namespace that is not in `clone`.
+    pub unshare_cgroup: bool,
     /// Init is PID 1 of a new pid namespace: killing it kills everything in it.
     pub pid_namespace_is_private: bool,
 }
@@ -147,7 +156,12 @@ pub struct Namespaces {
 impl Namespaces {
     /// Whether the container has a namespace of this kind that is not the runtime's.
     pub fn has(&self, kind: NamespaceKind) -> bool {
-        self.clone.contains(&kind) || self.join.iter().any(|(k, _)| *k == kind)
+        self.is_new(kind) || self.join.iter().any(|(k, _)| *k == kind)
+    }
+
+    /// Whether the container gets a new namespace of this kind.
+    pub fn is_new(&self, kind: NamespaceKind) -> bool {
+        self.clone.contains(&kind) || (kind == NamespaceKind::Cgroup && self.unshare_cgroup)
     }
 }
 

@@ -1,0 +1,164 @@
+//! `linux.uidMappings` and `linux.gidMappings` -> the maps of a new user namespace.
+
+use oci_spec::runtime::LinuxIdMapping;
+
+use super::Context;
+use crate::{ConfigPath, IdMapping, NamespaceKind, ParentOp, PlanError, Problem};
+
+/// `UID_GID_MAP_MAX_EXTENTS` of the kernel (since 4.15; five lines before).
+const MOST_LINES: usize = 340;
+/// CAP_SETGID and CAP_SETUID: the right to write a map of more than oneself.
+const CAP_SETGID: u32 = 6;
+const CAP_SETUID: u32 = 7;
+
+/// Checks both maps and adds the steps that write them.
+pub(crate) fn build(context: &mut Context<'_>) {
+    let linux = context.linux();
+    let uids = read(linux.and_then(|l| l.uid_mappings().as_ref()));
+    let gids = read(linux.and_then(|l| l.gid_mappings().as_ref()));
+    let (uid_path, gid_path) = (
+        ConfigPath::new("linux.uidMappings"),
+        ConfigPath::new("linux.gidMappings"),
+    );
+    check(context, &uid_path, &uids);
+    check(context, &gid_path, &gids);
+    if !context.has(NamespaceKind::User) {
+        for (path, map) in [(&uid_path, &uids), (&gid_path, &gids)] {
+            if !map.is_empty() {
+                let text = "needs a user namespace in linux.namespaces";
+                context.problem(PlanError::conflict(path.clone(), text));
+            }
+        }
+        return;
+    }
+    if !context.namespaces.is_new(NamespaceKind::User) {
+        // A joined namespace has its maps already. containerd and CRI-O repeat
+        // them here for the file system's sake; half of a pair is a mistake.
+        if uids.is_empty() != gids.is_empty() {
+            let path = if uids.is_empty() { uid_path } else { gid_path };
+            context.problem(missing(path));
+        }
+        return;
+    }
+    for (groups, path, map) in [(false, uid_path, uids), (true, gid_path, gids)] {
+        if map.is_empty() {
+            context.problem(missing(path));
+            continue;
+        }
+        check_root(context, &path, &map);
+        check_privilege(context, &path, &map, groups);
+        context.parent(path, ParentOp::WriteIdMap { groups, map });
+    }
+}
+
+/// Whether `id` of the container is somebody outside, as far as this plan knows:
+/// without a new user namespace every id is.
+pub(crate) fn is_mapped(context: &Context<'_>, groups: bool, id: u32) -> bool {
+    if !context.namespaces.is_new(NamespaceKind::User) {
+        return true;
+    }
+    let linux = context.linux();
+    let map = read(linux.and_then(|l| {
+        let list = if groups {
+            l.gid_mappings()
+        } else {
+            l.uid_mappings()
+        };
+        list.as_ref()
+    }));
+    // An empty map is reported already.
+    map.is_empty() || map.iter().any(|line| contains(line, id))
+}
+
+fn contains(line: &IdMapping, id: u32) -> bool {
+    id >= line.container_id && id - line.container_id < line.size
+}
+
+fn read(list: Option<&Vec<LinuxIdMapping>>) -> Vec<IdMapping> {
+    let lines = list.into_iter().flatten();
+    lines
+        .map(|line| IdMapping {
+            container_id: line.container_id(),
+            host_id: line.host_id(),
+            size: line.size(),
+        })
+        .collect()
+}
+
+fn missing(path: ConfigPath) -> PlanError {
+    let wanted = "at least one mapping, because the container has a user namespace";
+    PlanError::new(path, Problem::Missing { wanted })
+}
+
+/// What the kernel would refuse with a bare EINVAL.
+fn check(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping]) {
+    if map.len() > MOST_LINES {
+        context.problem(PlanError::invalid(
+            path.clone(),
+            format!("at most {MOST_LINES} mappings, the kernel's limit"),
+            map.len().to_string(),
+        ));
+        return;
+    }
+    for (n, line) in map.iter().enumerate() {
+        let at = path.index(n);
+        if line.size == 0 {
+            let field = at.field("size");
+            context.problem(PlanError::invalid(field, "a size of at least 1", "0"));
+            continue;
+        }
+        for (name, first) in [("containerID", line.container_id), ("hostID", line.host_id)] {
+            if first.checked_add(line.size).is_none() {
+                let wanted = format!("ids up to {}", u32::MAX - 1);
+                let found = format!("{first} with size {}", line.size);
+                context.problem(PlanError::invalid(at.field(name), wanted, found));
+            }
+        }
+        let earlier = map[..n].iter().enumerate();
+        let mut clashes = Vec::new();
+        for (m, other) in earlier {
+            for (name, mine, theirs) in [
+                ("containerID", line.container_id, other.container_id),
+                ("hostID", line.host_id, other.host_id),
+            ] {
+                if overlaps((mine, line.size), (theirs, other.size)) {
+                    let text = format!("overlaps {}", path.index(m));
+                    clashes.push(PlanError::conflict(at.field(name), text));
+                }
+            }
+        }
+        context.problems.append(&mut clashes);
+    }
+}
+
+fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
+    let end = |(first, size): (u32, u32)| u64::from(first) + u64::from(size);
+    u64::from(a.0) < end(b) && u64::from(b.0) < end(a)
+}
+
+/// Init becomes root of the new namespace before it builds the container.
+fn check_root(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping]) {
+    if !map.iter().any(|line| contains(line, 0)) {
+        let text = "must map id 0 of the container, which builds it";
+        context.problem(PlanError::conflict(path.clone(), text));
+    }
+}
+
+/// Without CAP_SETUID only one line for oneself may be written, user_namespaces(7).
+fn check_privilege(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping], groups: bool) {
+    let (capability, own) = if groups {
+        (CAP_SETGID, context.host.effective_gid)
+    } else {
+        (CAP_SETUID, context.host.effective_uid)
+    };
+    if context.host.effective_capabilities >> capability & 1 == 1 {
+        return;
+    }
+    let only_own = matches!(map, [line] if line.host_id == own && line.size == 1);
+    if !only_own {
+        let text = format!(
+            "an unprivileged runtime can map only its own id: one mapping with hostID {own} and size 1"
+        );
+        context.problem(PlanError::unsupported(path.clone(), text));
+    }
+}

@@ -1,0 +1,221 @@
+//! `linux.namespaces` -> which are new, which are joined, and by whom.
+
+use oci_spec::runtime::LinuxNamespaceType;
+
+use super::Context;
+use crate::spec::path_text;
+use crate::{CgroupMode, ConfigPath, InitOp, NamespaceKind, ParentOp, PlanError, Problem, Slot};
+
+/// The order of joining. Names and ipc before the user namespace, so that they are
+/// joined with the caller's privileges where those suffice; the mount namespace
+/// after all whose descriptors or files could go out of reach with it.
+const JOIN_ORDER: [NamespaceKind; 8] = [
+    NamespaceKind::Ipc,
+    NamespaceKind::Uts,
+    NamespaceKind::Network,
+    NamespaceKind::Cgroup,
+    NamespaceKind::Time,
+    NamespaceKind::Pid,
+    NamespaceKind::Mount,
+    NamespaceKind::User,
+];
+
+/// One entry that is neither broken nor the runtime's own namespace.
+struct Wanted<'a> {
+    kind: NamespaceKind,
+    path: Option<&'a str>,
+    from: ConfigPath,
+}
+
+/// Fills [`Context::namespaces`] and adds the steps that open, make and join.
+pub(crate) fn build(context: &mut Context<'_>) {
+    let wanted = read(context);
+    for namespace in &wanted {
+        if namespace.path.is_none() {
+            add_new(context, namespace);
+        }
+    }
+    for kind in JOIN_ORDER {
+        if let Some(namespace) = wanted.iter().find(|w| w.kind == kind)
+            && let Some(path) = namespace.path
+        {
+            open(context, namespace, path);
+        }
+    }
+    decide_who_joins(context, &wanted);
+    add_entry_steps(context, &wanted);
+}
+
+/// The entries, with duplicates and relative paths reported.
+fn read<'a>(context: &mut Context<'a>) -> Vec<Wanted<'a>> {
+    let all = context.linux().and_then(|l| l.namespaces().as_ref());
+    let mut seen: Vec<(NamespaceKind, ConfigPath)> = Vec::new();
+    let mut wanted = Vec::new();
+    for (n, entry) in all.into_iter().flatten().enumerate() {
+        let from = ConfigPath::new("linux.namespaces").index(n);
+        let kind = kind_of(entry.typ());
+        if let Some((_, first)) = seen.iter().find(|(k, _)| *k == kind) {
+            let problem = Problem::Duplicate {
+                what: "namespace",
+                found: word_of(kind).to_owned(),
+                first: first.clone(),
+            };
+            context.problem(PlanError::new(from.field("type"), problem));
+            continue;
+        }
+        seen.push((kind, from.clone()));
+        // An empty path is what Go programs write for "none".
+        let path = entry.path().as_deref().map(path_text);
+        let path = path.filter(|p| !p.is_empty());
+        match path {
+            Some(path) if !path.starts_with('/') => context.problem(PlanError::invalid(
+                from.field("path"),
+                "an absolute path",
+                format!("{path:?}"),
+            )),
+            Some(path) if is_own(path) => {}
+            path => wanted.push(Wanted { kind, path, from }),
+        }
+    }
+    wanted
+}
+
+/// The runtime's own namespace by the one path that always means it: joining it
+/// is nothing to do, and nothing in it is the container's.
+fn is_own(path: &str) -> bool {
+    path.starts_with("/proc/self/ns/") || path.starts_with("/proc/thread-self/ns/")
+}
+
+/// A new namespace: made by clone, but for the cgroup namespace of v1, whose root
+/// is the cgroup its first process is in at that moment.
+fn add_new(context: &mut Context<'_>, namespace: &Wanted<'_>) {
+    let by_hand = namespace.kind == NamespaceKind::Cgroup
+        && !context.request.cgroups_disabled
+        && matches!(
+            context.host.cgroup.mode,
+            CgroupMode::V1 | CgroupMode::Hybrid
+        );
+    if by_hand {
+        context.namespaces.unshare_cgroup = true;
+    } else {
+        context.namespaces.clone.push(namespace.kind);
+    }
+    if namespace.kind == NamespaceKind::Pid {
+        context.namespaces.pid_namespace_is_private = true;
+    }
+}
+
+/// A joined namespace: the parent opens it and checks its type.
+fn open(context: &mut Context<'_>, namespace: &Wanted<'_>, path: &str) {
+    let slot = context.slot();
+    let op = ParentOp::OpenNamespace {
+        slot,
+        kind: namespace.kind,
+        path: path.to_owned(),
+    };
+    context.parent(namespace.from.field("path"), op);
+    context.namespaces.join.push((namespace.kind, slot));
+    if namespace.kind == NamespaceKind::Pid {
+        context.namespaces.fork_into_pid_namespace = true;
+    }
+}
+
+/// Whether a short-lived child must join before the clone. See [`crate::Namespaces`].
+fn decide_who_joins(context: &mut Context<'_>, wanted: &[Wanted<'_>]) {
+    let new_user = context.namespaces.is_new(NamespaceKind::User);
+    let joins_user = context.has(NamespaceKind::User) && !new_user;
+    if !joins_user && !new_user {
+        return;
+    }
+    if new_user
+        && let Some(pid) = wanted
+            .iter()
+            .find(|w| w.kind == NamespaceKind::Pid && w.path.is_some())
+    {
+        let text = "a pid namespace cannot be joined from a new user namespace, because only its owner may: \
+                    name the path of the user namespace it belongs to as well";
+        context.problem(PlanError::conflict(pid.from.field("path"), text));
+    }
+    let early: Vec<(NamespaceKind, Slot)> = context
+        .namespaces
+        .join
+        .iter()
+        .copied()
+        // The stub alone may be seen there.
+        .filter(|(kind, _)| *kind != NamespaceKind::Pid)
+        .collect();
+    context.namespaces.via_user_namespace = !early.is_empty();
+    context.namespaces.before_clone = early;
+}
+
+/// What init does to get where it belongs.
+fn add_entry_steps(context: &mut Context<'_>, wanted: &[Wanted<'_>]) {
+    let from = |kind| {
+        let entry = wanted.iter().find(|w| w.kind == kind);
+        entry.map_or(ConfigPath::new("linux.namespaces"), |w| w.from.clone())
+    };
+    let uses_tasks = matches!(
+        context.host.cgroup.mode,
+        CgroupMode::V1 | CgroupMode::Hybrid
+    );
+    if uses_tasks && !context.request.cgroups_disabled {
+        context.init(ConfigPath::new("linux.cgroupsPath"), InitOp::JoinCgroups);
+    }
+    if context.namespaces.is_new(NamespaceKind::User) {
+        context.init(from(NamespaceKind::User), InitOp::AwaitIdMap);
+    }
+    let later: Vec<(NamespaceKind, Slot)> = context
+        .namespaces
+        .join
+        .iter()
+        .copied()
+        .filter(|joined| !context.namespaces.before_clone.contains(joined))
+        .collect();
+    for (kind, slot) in later {
+        context.init(
+            from(kind).field("path"),
+            InitOp::JoinNamespace { kind, slot },
+        );
+    }
+    if context.namespaces.unshare_cgroup {
+        context.init(from(NamespaceKind::Cgroup), InitOp::UnshareCgroup);
+    }
+    if !context.request.no_new_keyring {
+        let name = format!("_ses.{}", context.request.id);
+        context.init(
+            ConfigPath::flag("--no-new-keyring").default_of(),
+            InitOp::NewSessionKeyring { name },
+        );
+    }
+    if context.namespaces.is_new(NamespaceKind::Network) {
+        context.init(from(NamespaceKind::Network), InitOp::BringUpLoopback);
+    }
+}
+
+/// The spec's word.
+pub(crate) const fn word_of(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Cgroup => "cgroup",
+        NamespaceKind::Ipc => "ipc",
+        NamespaceKind::Mount => "mount",
+        NamespaceKind::Network => "network",
+        NamespaceKind::Pid => "pid",
+        NamespaceKind::Time => "time",
+        NamespaceKind::User => "user",
+        NamespaceKind::Uts => "uts",
+    }
+}
+
+/// The plan's word for the decoder's.
+const fn kind_of(kind: LinuxNamespaceType) -> NamespaceKind {
+    match kind {
+        LinuxNamespaceType::Cgroup => NamespaceKind::Cgroup,
+        LinuxNamespaceType::Ipc => NamespaceKind::Ipc,
+        LinuxNamespaceType::Mount => NamespaceKind::Mount,
+        LinuxNamespaceType::Network => NamespaceKind::Network,
+        LinuxNamespaceType::Pid => NamespaceKind::Pid,
+        LinuxNamespaceType::Time => NamespaceKind::Time,
+        LinuxNamespaceType::User => NamespaceKind::User,
+        LinuxNamespaceType::Uts => NamespaceKind::Uts,
+    }
+}

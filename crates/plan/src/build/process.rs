@@ -1,0 +1,127 @@
+//! `process`: the program, its environment, its limits.
+
+use std::collections::HashSet;
+
+use oci_spec::runtime::Process;
+
+use super::Context;
+use crate::path::clean_absolute;
+use crate::spec::path_text;
+use crate::{ConfigPath, InitOp, LastOp, ParentOp, PlanError, Problem, Program, Rlimit};
+
+/// Adds the steps of `process`, but for identity, security and console.
+pub(crate) fn build(context: &mut Context<'_>, process: &Process) -> Program {
+    add_oom_score(context, process);
+    add_rlimits(context, process);
+    add_working_directory(context, process);
+    let program = read_program(context, process);
+    let from = ConfigPath::new("process.args");
+    context.init(from.clone(), InitOp::FindProgram);
+    context.last(from, LastOp::CheckProgram);
+    program
+}
+
+fn add_oom_score(context: &mut Context<'_>, process: &Process) {
+    let at = ConfigPath::new("process.oomScoreAdj");
+    match process.oom_score_adj() {
+        None => {}
+        Some(score @ -1000..=1000) => context.parent(at, ParentOp::SetOomScore(score)),
+        Some(score) => context.problem(PlanError::invalid(
+            at,
+            "an integer from -1000 to 1000",
+            score.to_string(),
+        )),
+    }
+}
+
+fn add_rlimits(context: &mut Context<'_>, process: &Process) {
+    let all = ConfigPath::new("process.rlimits");
+    let mut seen: Vec<(String, ConfigPath)> = Vec::new();
+    for (n, limit) in process.rlimits().iter().flatten().enumerate() {
+        let at = all.index(n);
+        let name = limit.typ().to_string();
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == name) {
+            let problem = Problem::Duplicate {
+                what: "resource limit",
+                found: name,
+                first: first.clone(),
+            };
+            context.problem(PlanError::new(at.field("type"), problem));
+            continue;
+        }
+        seen.push((name.clone(), at.clone()));
+        let (soft, hard) = (limit.soft(), limit.hard());
+        if soft > hard {
+            let text = format!("{soft} is above the hard limit {hard} ({name})");
+            context.problem(PlanError::conflict(at.field("soft"), text));
+            continue;
+        }
+        context.parent(at, ParentOp::SetRlimit(Rlimit { name, soft, hard }));
+    }
+}
+
+fn add_working_directory(context: &mut Context<'_>, process: &Process) {
+    let at = ConfigPath::new("process.cwd");
+    let cwd = path_text(process.cwd());
+    if !cwd.starts_with('/') {
+        let found = format!("{cwd:?}");
+        context.problem(PlanError::invalid(at, "an absolute path", found));
+        return;
+    }
+    let op = InitOp::OpenWorkingDirectory {
+        path: clean_absolute(cwd),
+        uid: process.user().uid(),
+        gid: process.user().gid(),
+    };
+    context.init(at, op);
+}
+
+fn read_program(context: &mut Context<'_>, process: &Process) -> Program {
+    let at = ConfigPath::new("process.args");
+    let args = process.args().clone().unwrap_or_default();
+    match args.first() {
+        None => context.problem(PlanError::conflict(at, "must name a program")),
+        Some(name) if name.is_empty() => context.problem(PlanError::invalid(
+            at.index(0),
+            "the name of a program",
+            "\"\"",
+        )),
+        Some(_) => {}
+    }
+    Program {
+        args,
+        env: read_environment(context, process),
+        uid: process.user().uid(),
+    }
+}
+
+/// `NAME=value` each. The last of several with one name wins and keeps its place.
+fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String> {
+    let at = ConfigPath::new("process.env");
+    let all: Vec<&String> = process.env().iter().flatten().collect();
+    for (n, entry) in all.iter().enumerate() {
+        if entry.find('=').is_none_or(|equals| equals == 0) {
+            let found = crate::error::quote(entry);
+            context.problem(PlanError::invalid(at.index(n), "NAME=value", found));
+        }
+    }
+    let name_of = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let activated = context.request.listen_fds > 0;
+    let mut seen = HashSet::new();
+    if activated {
+        seen.extend(["LISTEN_FDS".to_owned(), "LISTEN_PID".to_owned()]);
+    }
+    let mut env: Vec<String> = Vec::with_capacity(all.len());
+    for entry in all.into_iter().rev() {
+        if seen.insert(name_of(entry)) {
+            env.push(entry.clone());
+        }
+    }
+    env.reverse();
+    if activated {
+        // sd_listen_fds(3): the receiver compares LISTEN_PID with its own pid.
+        env.push(format!("LISTEN_FDS={}", context.request.listen_fds));
+        env.push("LISTEN_PID=1".to_owned());
+    }
+    env
+}

@@ -1,0 +1,96 @@
+//! no_new_privs, security modules, seccomp, and the way out of the sealed stub.
+
+use oci_spec::runtime::Process;
+
+use super::Context;
+use crate::{ConfigPath, LastOp, Lsm, PlanError};
+
+/// CAP_SYS_ADMIN.
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// Adds no_new_privs and the seccomp program, early or late.
+///
+/// With no_new_privs a filter needs no privilege, so it is loaded as late as
+/// possible and the runtime's own calls need no place in the profile. Without it
+/// the kernel wants CAP_SYS_ADMIN, so it must come before the identity changes.
+pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
+    check_labels(context, process);
+    let sealed = process.no_new_privileges() == Some(true);
+    if sealed {
+        let from = ConfigPath::new("process.noNewPrivileges");
+        context.last(from, LastOp::NoNewPrivileges);
+    }
+    let linux = context.linux();
+    let Some(profile) = linux.and_then(|l| l.seccomp().as_ref()) else {
+        return;
+    };
+    let from = ConfigPath::new("linux.seccomp");
+    let (problems, warnings) = (&mut context.problems, &mut context.warnings);
+    let Some(program) = crate::seccomp::compile(profile, &from, problems, warnings) else {
+        return;
+    };
+    let may = context.host.effective_capabilities >> CAP_SYS_ADMIN & 1 == 1
+        || context.has(crate::NamespaceKind::User);
+    if !sealed && !may {
+        let text = "a filter without process.noNewPrivileges needs CAP_SYS_ADMIN";
+        context.problem(PlanError::unsupported(from.clone(), text));
+    }
+    if program.notifies {
+        let text = "SCMP_ACT_NOTIFY is not supported yet";
+        context.problem(PlanError::unsupported(from.clone(), text));
+    }
+    let late = sealed;
+    context.last(from, LastOp::LoadSeccomp { late, program });
+}
+
+/// Labels for a module that is not there would silently protect nothing.
+fn check_labels(context: &mut Context<'_>, process: &Process) {
+    let labels = [
+        (
+            "process.apparmorProfile",
+            process.apparmor_profile().as_deref(),
+            Lsm::AppArmor,
+        ),
+        (
+            "process.selinuxLabel",
+            process.selinux_label().as_deref(),
+            Lsm::SELinux,
+        ),
+    ];
+    for (path, label, module) in labels {
+        let Some(label) = label.filter(|l| !l.is_empty() && *l != "unconfined") else {
+            continue;
+        };
+        let name = match module {
+            Lsm::AppArmor => "AppArmor",
+            Lsm::SELinux => "SELinux",
+        };
+        let at = ConfigPath::new(path);
+        let found = crate::error::quote(label);
+        if !context.host.lsm.contains(&module) {
+            let text = format!("{found} needs {name}, which is not active on this host");
+            context.problem(PlanError::unsupported(at, text));
+        } else {
+            let text = format!("{found}: {name} is not supported yet");
+            context.problem(PlanError::unsupported(at, text));
+        }
+    }
+}
+
+/// The gate, and what follows it.
+pub(crate) fn add_exit(context: &mut Context<'_>) {
+    let from = ConfigPath::new("process");
+    if context.namespaces.fork_into_pid_namespace {
+        let from = ConfigPath::new("linux.namespaces");
+        context.last(from, LastOp::ForkIntoPidNamespace);
+    }
+    context.last(from.clone(), LastOp::ReportReady);
+    if !context.request.start_at_once {
+        context.last(from, LastOp::AwaitStart);
+    }
+    let first = context.request.preserve_fds.saturating_add(3);
+    let from = ConfigPath::flag("--preserve-fds");
+    let from = if first == 3 { from.default_of() } else { from };
+    context.last(from, LastOp::CloseDescriptors { first });
+    context.last(ConfigPath::new("process.args"), LastOp::Execute);
+}

@@ -1,5 +1,8 @@
 //! Broken configurations, each with the one line that a user will read.
 
+// A table is as long as it is; a test that cannot go on panics.
+#![allow(clippy::unwrap_used, clippy::too_many_lines)]
+
 use plan::{HostFacts, Lsm, Request, TerminalHost};
 use serde_json::{Value, json};
 

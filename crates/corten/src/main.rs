@@ -8,7 +8,6 @@ mod cli;
 mod commands;
 mod log;
 mod report;
-mod seam;
 mod table;
 mod usage;
 

@@ -5,5 +5,5 @@ use crate::report::{self, CommandError};
 /// Prints what is implemented. It depends on the program alone, not on the
 /// machine (features.md of the runtime spec).
 pub fn features() -> Result<(), CommandError> {
-    report::print(&(report::pretty_json(&crate::seam::features()) + "\n"))
+    report::print(&(report::pretty_json(&plan::features()) + "\n"))
 }

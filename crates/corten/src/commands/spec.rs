@@ -18,7 +18,13 @@ pub fn spec(args: &Spec) -> Result<(), CommandError> {
             source,
         },
     };
+    let own = if args.rootless {
+        let host = libcontainer::host::probe()?;
+        Some((host.effective_uid, host.effective_gid))
+    } else {
+        None
+    };
     let mut file = File::create_new(&path).map_err(failed)?;
-    file.write_all(crate::seam::template(args.rootless).as_bytes())
+    file.write_all(plan::template(own).as_bytes())
         .map_err(failed)
 }

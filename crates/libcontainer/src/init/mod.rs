@@ -86,8 +86,9 @@ pub(crate) struct Build<'a> {
     proc_identity: Option<(u64, u64, u64)>,
     /// Unmasked, for sysctls only.
     full_procfs: Option<Procfs>,
-    /// Everything masked is one of these two.
+    /// Everything masked is one of these two, once the first is in place.
     empty_directory: Option<OwnedFd>,
+    null: Option<OwnedFd>,
     program: Option<program::Found>,
 }
 
@@ -116,6 +117,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         proc_identity: None,
         full_procfs: None,
         empty_directory: None,
+        null: None,
         program: None,
     };
     let failed = match build.prepare() {

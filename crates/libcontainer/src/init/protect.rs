@@ -34,11 +34,21 @@ impl Build<'_> {
         let cover = if fs::stat(target.as_fd())?.kind == fs::FileKind::Directory {
             self.empty_directory()?
         } else {
-            let cover = mount::open_tree_fd(self.slots.get(null)?, false)?;
-            mount::set_attributes(cover.as_fd(), false, &read_only())?;
-            cover
+            self.null(null)?
         };
         mount::move_mount(cover.as_fd(), target.as_fd())
+    }
+
+    /// The first is the tree the parent opened, the others are clones of it: a tree
+    /// that is never attached costs an RCU grace period when it is closed.
+    fn null(&mut self, slot: Slot) -> kernel::Result<OwnedFd> {
+        if let Some(first) = &self.null {
+            return mount::open_tree_fd(first.as_fd(), false);
+        }
+        let first = self.slots.take(slot)?;
+        mount::set_attributes(first.as_fd(), false, &read_only())?;
+        self.null = first.try_clone().ok();
+        Ok(first)
     }
 
     fn existing(&self, path: &str) -> kernel::Result<Option<OwnedFd>> {
@@ -49,7 +59,7 @@ impl Build<'_> {
         }
     }
 
-    /// The first is made, the others are clones of it: a third of the price.
+    /// The first is made, the others are clones of it, at a third of the price.
     fn empty_directory(&mut self) -> kernel::Result<OwnedFd> {
         if let Some(first) = &self.empty_directory {
             return mount::open_tree_fd(first.as_fd(), false);

@@ -18,9 +18,7 @@ impl Build<'_> {
     pub(super) fn mount_cgroup_v2(&mut self, op: &MountOp, own_namespace: bool) -> StepResult {
         let target = self.directory_target(op)?;
         let tree = if own_namespace {
-            let context = FsContext::open("cgroup2")?;
-            context.create()?;
-            context.mount(0)?
+            new_hierarchy("")?
         } else {
             self.own_cgroup(|directory| directory.v2)?
         };
@@ -37,7 +35,7 @@ impl Build<'_> {
         aliases: &[(String, String)],
     ) -> kernel::Result<()> {
         let target = self.directory_target(op)?;
-        let tmpfs = new_tmpfs(&[("mode", "755")])?;
+        let tmpfs = new_tmpfs(&[("source", "tmpfs"), ("mode", "755")])?;
         let mut outer = op.clone();
         // Its directories and links are made first.
         outer.attributes.set.remove(AttrFlags::READ_ONLY);
@@ -81,10 +79,12 @@ impl Build<'_> {
     }
 }
 
-/// `cpu,cpuacct`, `name=systemd`, or `unified` for the v2 hierarchy beside v1 ones.
+/// `cpu,cpuacct`, `name=systemd`, or nothing for the v2 hierarchy beside v1 ones.
 fn new_hierarchy(options: &str) -> kernel::Result<OwnedFd> {
-    let v2 = options == "unified";
-    let context = FsContext::open(if v2 { "cgroup2" } else { "cgroup" })?;
+    let v2 = options.is_empty();
+    let fstype = if v2 { "cgroup2" } else { "cgroup" };
+    let context = FsContext::open(fstype)?;
+    context.set_string("source", fstype)?;
     if !v2 {
         for option in options.split(',') {
             match option.split_once('=') {
@@ -101,7 +101,7 @@ fn new_hierarchy(options: &str) -> kernel::Result<OwnedFd> {
 }
 
 fn is_hierarchy(directory: &plan::cgroup::CgroupDirectory, options: &str) -> bool {
-    if options == "unified" {
+    if options.is_empty() {
         return directory.v2;
     }
     let first = options.split(',').next().unwrap_or_default();

@@ -172,6 +172,9 @@ impl Build<'_> {
         process::set_umask(0o022);
         // Out of the caller's session: its terminal is none of the container's either.
         process::start_session()?;
+        if self.plan.namespaces.via_user_namespace {
+            crate::parent::become_root()?;
+        }
         if kernel::identity::effective_uid() == 0 {
             // Whatever shares our namespaces from now on may neither trace us nor
             // open our descriptors (CVE-2016-9962). An unprivileged parent must

@@ -64,7 +64,12 @@ impl Build<'_> {
         if let Some(first) = &self.empty_directory {
             return mount::open_tree_fd(first.as_fd(), false);
         }
-        let first = new_tmpfs(&[("nr_blocks", "1"), ("nr_inodes", "2"), ("mode", "555")])?;
+        let first = new_tmpfs(&[
+            ("source", "tmpfs"),
+            ("nr_blocks", "1"),
+            ("nr_inodes", "2"),
+            ("mode", "555"),
+        ])?;
         mount::set_attributes(first.as_fd(), false, &read_only())?;
         self.empty_directory = first.try_clone().ok();
         Ok(first)

@@ -31,6 +31,9 @@ pub(crate) const fn flag_of(kind: NamespaceKind) -> u64 {
 /// corten ──fork──► between: setns(user) ──clone3(NEW*|CLONE_PARENT)──► init
 ///    ◄────────────── pid of init ┘ exits                    (child of corten)
 /// ```
+///
+/// Init becomes root of that namespace afterwards: the kernel lets only the owner
+/// of the host's cgroup directory be born into it.
 pub(crate) fn clone_init(
     plan: &Plan,
     slots: &Slots,
@@ -99,7 +102,6 @@ fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kerne
             let cloned = slots
                 .get(user)
                 .and_then(|fd| namespace::set_namespace(fd, namespace::NEW_USER))
-                .and_then(|()| become_root())
                 .and_then(|()| process::clone3(&sibling));
             match cloned {
                 Ok(Forked::Child) => return Ok(Forked::Child),

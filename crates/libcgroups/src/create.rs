@@ -1,11 +1,12 @@
 //! Making a container's directories.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use kernel::{Errno, Error, fs};
 use plan::cgroup::CgroupPlan;
 
-use crate::directory::{Place, names, open_mount, read_text};
+use crate::directory::{Place, is_gone, names, open_mount, read_text};
 use crate::processes::pids_below;
 use crate::{Cgroup, CgroupError, diagnose, freeze};
 
@@ -18,20 +19,30 @@ type Result<T> = std::result::Result<T, CgroupError>;
 /// Those of mkdir(2); `EBUSY` for a cgroup that holds processes or is frozen.
 /// What was made until then is removed again.
 pub fn create(plan: &CgroupPlan) -> Result<Cgroup> {
-    let cgroup = Cgroup::open(&plan.directories, &plan.path);
-    let mut made = Vec::new();
-    match make_all(&cgroup, &mut made) {
-        Ok(()) => Ok(cgroup),
-        Err(error) => {
-            undo(&made);
-            Err(error)
+    let mut tries = 0;
+    loop {
+        let cgroup = Cgroup::open(&plan.directories, &plan.path);
+        let mut made = Vec::new();
+        let error = match make_all(&cgroup, &mut made) {
+            Ok(()) => return Ok(cgroup),
+            Err(error) => error,
+        };
+        undo(&made);
+        tries += 1;
+        // Another create that failed took back a directory that we were about to
+        // use: the directories above are shared.
+        if !is_gone(error.source.errno()) || tries == TRIES {
+            return Err(error);
         }
     }
 }
 
+/// How often others may take a shared directory away.
+const TRIES: usize = 100;
+
 /// A directory made here.
 struct Made {
-    parent: OwnedFd,
+    parent: Rc<OwnedFd>,
     name: String,
 }
 
@@ -55,11 +66,11 @@ fn make_all(cgroup: &Cgroup, made: &mut Vec<Made>) -> Result<()> {
 }
 
 /// Makes one directory with all above it; returns those above it, the root first.
-fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<OwnedFd>> {
+fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<Rc<OwnedFd>>> {
     let located = |e: Error| CgroupError::at_path(cgroup.located(place, e));
     let copies_sets = place.directory.controllers.iter().any(|c| c == "cpuset");
     let names = names(&cgroup.path).map_err(CgroupError::at_path)?;
-    let mut chain = vec![open_mount(&place.directory)?];
+    let mut chain = vec![Rc::new(open_mount(&place.directory)?)];
     for (depth, name) in names.iter().enumerate() {
         let Some(parent) = chain.last() else { break };
         let is_last = depth + 1 == names.len();
@@ -73,9 +84,10 @@ fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<
         if copies_sets {
             copy_sets(parent.as_fd(), child.as_fd(), is_new && !is_last).map_err(located)?;
         }
-        chain.push(child);
+        chain.push(Rc::new(child));
     }
-    if let Some(leaf) = chain.pop() {
+    // Nobody else holds the last one.
+    if let Some(leaf) = chain.pop().and_then(Rc::into_inner) {
         let _ = place.fd.set(leaf);
     }
     Ok(chain)
@@ -84,7 +96,7 @@ fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<
 /// Opens or makes `name`. The container's own directory is usually missing, the
 /// ones above it usually there.
 fn make_below(
-    parent: &OwnedFd,
+    parent: &Rc<OwnedFd>,
     name: &str,
     make_first: bool,
     made: &mut Vec<Made>,
@@ -98,7 +110,7 @@ fn make_below(
     let is_new = match fs::make_directory_at(parent.as_fd(), name, 0o755) {
         Ok(()) => {
             made.push(Made {
-                parent: fs::reopen_directory(parent.as_fd())?,
+                parent: Rc::clone(parent),
                 name: name.to_owned(),
             });
             true
@@ -151,10 +163,10 @@ fn copy_sets(
 /// v2: a controller works in a directory when every directory above enabled it.
 /// Each is asked first: a write that changes nothing still walks every cgroup of
 /// the host.
-fn enable(cgroup: &Cgroup, place: &Place, chain: &[OwnedFd]) -> Result<()> {
+fn enable(cgroup: &Cgroup, place: &Place, chain: &[Rc<OwnedFd>]) -> Result<()> {
     let wanted = &place.directory.enable;
     let file = "cgroup.subtree_control";
-    let missing = |dir: &OwnedFd| -> kernel::Result<String> {
+    let missing = |dir: &Rc<OwnedFd>| -> kernel::Result<String> {
         let enabled = read_text(dir.as_fd(), file)?;
         let missing = wanted
             .iter()

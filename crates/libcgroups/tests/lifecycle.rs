@@ -13,6 +13,7 @@ use std::fs;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kernel::process::{Clone3, run_in_child};
@@ -21,6 +22,10 @@ use plan::{CgroupFacts, CgroupMode};
 use support::{Gated, Test, TestCgroup, paths, plan_at, unique_path, view};
 
 const TESTS: &[Test] = &[
+    (
+        "a_shared_directory_may_vanish_while_it_is_used",
+        a_shared_directory_may_vanish_while_it_is_used,
+    ),
     ("the_host_is_seen_as_it_is", the_host_is_seen_as_it_is),
     (
         "what_create_made_remove_takes_away_and_nothing_above",
@@ -264,4 +269,29 @@ fn a_busy_cgroup_says_who_is_inside(facts: &CgroupFacts) {
     );
     assert!(error.contains(&words), "{error}");
     assert!(error.contains(&test.plan.path), "{error}");
+}
+
+fn a_shared_directory_may_vanish_while_it_is_used(facts: &CgroupFacts) {
+    let plan = plan_at(&unique_path(), facts);
+    let stop = AtomicBool::new(false);
+    let (failed, taken) = std::thread::scope(|scope| {
+        let remover = scope.spawn(|| {
+            let mut taken = 0;
+            while !stop.load(Ordering::Relaxed) {
+                for path in paths(&plan) {
+                    taken += u32::from(fs::remove_dir(path.parent().unwrap()).is_ok());
+                }
+            }
+            taken
+        });
+        let run = |_| create(&plan).and_then(|cgroup| cgroup.remove()).err();
+        let failed = (0..200).find_map(run);
+        stop.store(true, Ordering::Relaxed);
+        (failed, remover.join().unwrap())
+    });
+    for path in paths(&plan) {
+        let _ = fs::remove_dir(path.parent().unwrap());
+    }
+    assert_eq!(failed, None);
+    assert!(taken > 0, "the remover never came in between");
 }

@@ -7,6 +7,8 @@ pub(crate) mod devices;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub(crate) mod hooks;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod identity;
 pub(crate) mod idmap;
 pub(crate) mod masks;

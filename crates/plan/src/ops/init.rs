@@ -35,7 +35,7 @@ pub enum InitPhase {
 
 /// One operation of init.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "do")]
+#[serde(rename_all = "camelCase", tag = "do", content = "with")]
 pub enum InitOp {
     /// v1: writes `0` to `tasks` of every hierarchy (a single-threaded process
     /// moving itself waits for no RCU grace period; `cgroup.procs` would).

@@ -33,7 +33,7 @@ pub enum LastPhase {
 
 /// One operation of the stub.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "do")]
+#[serde(rename_all = "camelCase", tag = "do", content = "with")]
 pub enum LastOp {
     /// Forks into the pid namespace that init joined; the child goes on, the
     /// outer process reports the child's pid and leaves.

@@ -20,7 +20,7 @@ pub enum ParentPhase {
 
 /// One operation of the parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "do")]
+#[serde(rename_all = "camelCase", tag = "do", content = "with")]
 pub enum ParentOp {
     /// Opens `linux.namespaces[].path` and checks its type.
     OpenNamespace {

@@ -1,0 +1,158 @@
+//! What the parent does, in words.
+
+use std::collections::BTreeMap;
+
+use super::inside::say_hook;
+use crate::{DeviceKind, IdMapping, NamespaceKind, ParentOp, Plan, Rlimit, Slot};
+
+/// What the parent opened: the names of things that init knows by number.
+pub(super) struct Sources<'a>(BTreeMap<Slot, Source<'a>>);
+
+/// One opened thing.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// On the host.
+    pub path: &'a str,
+    /// With its submounts.
+    pub recursive: bool,
+}
+
+impl<'a> Sources<'a> {
+    /// Of one plan.
+    pub fn of(plan: &'a Plan) -> Self {
+        let mut sources = BTreeMap::new();
+        for step in &plan.parent {
+            let (slot, path, recursive) = match &step.op {
+                ParentOp::OpenNamespace { slot, path, .. } => (slot, path.as_str(), false),
+                ParentOp::OpenRoot { slot, path } => (slot, path.as_str(), true),
+                ParentOp::OpenMountSource {
+                    slot,
+                    path,
+                    recursive,
+                    ..
+                } => (slot, path.as_str(), *recursive),
+                ParentOp::OpenHostDevice { slot, path, .. } => (slot, path.as_str(), false),
+                ParentOp::OpenNull { slot } => (slot, "/dev/null", false),
+                _ => continue,
+            };
+            sources.insert(*slot, Source { path, recursive });
+        }
+        Self(sources)
+    }
+
+    /// What is in a slot.
+    pub fn get(&self, slot: Slot) -> Source<'a> {
+        let unknown = Source {
+            path: "(nothing)",
+            recursive: false,
+        };
+        self.0.get(&slot).copied().unwrap_or(unknown)
+    }
+}
+
+/// One operation.
+pub(super) fn say(op: &ParentOp) -> String {
+    match op {
+        ParentOp::OpenNamespace { kind, path, .. } => {
+            format!("open the {} namespace {path}", name(*kind))
+        }
+        ParentOp::OpenRoot { path, .. } => {
+            format!("clone the mount tree of {path}, detached, with all below it")
+        }
+        ParentOp::OpenMountSource {
+            path,
+            recursive,
+            no_follow,
+            copy_symlink,
+            ..
+        } => {
+            let all = if *recursive {
+                " and all mounted below it"
+            } else {
+                ""
+            };
+            let symlink = match (*copy_symlink, *no_follow) {
+                (true, _) => ", a symlink as itself",
+                (false, true) => ", following no symlink at its end",
+                (false, false) => "",
+            };
+            format!("open {path}{all}{symlink}")
+        }
+        ParentOp::OpenHostDevice {
+            path,
+            kind,
+            major,
+            minor,
+            ..
+        } => format!(
+            "open the host's {path}, verified to be {}",
+            number(*kind, *major, *minor)
+        ),
+        ParentOp::OpenNull { .. } => {
+            let device = number(DeviceKind::Char, 1, 3);
+            format!("open the host's /dev/null, verified to be {device}")
+        }
+        ParentOp::WriteIdMap { groups, map } => say_map(*groups, map),
+        ParentOp::SetTimeOffset {
+            clock,
+            seconds,
+            nanoseconds,
+        } => format!("shift the {clock} clock by {seconds} s and {nanoseconds} ns"),
+        ParentOp::SetOomScore(score) => format!("set oom_score_adj to {score}"),
+        ParentOp::SetRlimit(limit) => say_limit(limit),
+        ParentOp::RunHook(hook) => say_hook(hook, "on the host"),
+    }
+}
+
+/// `character device 1:3`
+pub(super) fn number(kind: DeviceKind, major: u32, minor: u32) -> String {
+    let kind = match kind {
+        DeviceKind::Char => "character",
+        DeviceKind::Block => "block",
+    };
+    format!("{kind} device {major}:{minor}")
+}
+
+/// The word people use.
+pub(super) const fn name(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Cgroup => "cgroup",
+        NamespaceKind::Ipc => "ipc",
+        NamespaceKind::Mount => "mount",
+        NamespaceKind::Network => "network",
+        NamespaceKind::Pid => "pid",
+        NamespaceKind::Time => "time",
+        NamespaceKind::User => "user",
+        NamespaceKind::Uts => "uts",
+    }
+}
+
+fn say_map(groups: bool, map: &[IdMapping]) -> String {
+    let what = if groups { "gids" } else { "uids" };
+    let range = |first: u32, size: u32| match size {
+        1 => first.to_string(),
+        _ => format!("{first}-{}", u64::from(first) + u64::from(size) - 1),
+    };
+    let lines: Vec<_> = map
+        .iter()
+        .filter(|line| line.size > 0)
+        .map(|line| {
+            let inside = range(line.container_id, line.size);
+            format!("{inside} to {}", range(line.host_id, line.size))
+        })
+        .collect();
+    format!("map {what} {} of the host", lines.join(", "))
+}
+
+fn say_limit(limit: &Rlimit) -> String {
+    let value = |value: u64| match value {
+        u64::MAX => "unlimited".to_owned(),
+        _ => value.to_string(),
+    };
+    let (soft, hard) = (value(limit.soft), value(limit.hard));
+    if soft == hard {
+        format!("set {} to {soft}", limit.name)
+    } else {
+        format!("set {} to {soft}, at most {hard}", limit.name)
+    }
+}

@@ -67,7 +67,6 @@ impl Jump {
 pub(super) struct Assembler {
     reversed: Vec<Instruction>,
     tests: HashMap<(Test, Label, Label), Label>,
-    loads: HashMap<(u32, Label), Label>,
     /// The latest stand-in for a target that was out of reach.
     relays: HashMap<Label, Label>,
     returns: HashMap<u32, Label>,
@@ -124,14 +123,21 @@ impl Assembler {
         self.push(JUMP, distance, (0, 0))
     }
 
+    /// [`Self::test`], or the equal one that stands already.
+    pub(super) fn shared_test(&mut self, test: Test, if_true: Label, if_false: Label) -> Label {
+        let key = (test, if_true, if_false);
+        if let Some(label) = self.tests.get(&key) {
+            return *label;
+        }
+        let label = self.test(test, if_true, if_false);
+        self.tests.insert(key, label);
+        label
+    }
+
     /// Goes one way or the other.
     pub(super) fn test(&mut self, test: Test, if_true: Label, if_false: Label) -> Label {
         if if_true == if_false {
             return if_true;
-        }
-        let key = (test, if_true, if_false);
-        if let Some(label) = self.tests.get(&key) {
-            return *label;
         }
         let if_true = self.in_reach(if_true);
         let if_false = self.in_reach(if_false);
@@ -144,21 +150,15 @@ impl Assembler {
         if !test.loaded {
             label = self.push(LOAD_WORD, test.word, (0, 0));
         }
-        self.tests.insert(key, label);
         label
     }
 
     /// Loads a word and goes on at `next`.
     pub(super) fn load(&mut self, word: u32, next: Label) -> Label {
-        if let Some(label) = self.loads.get(&(word, next)) {
-            return *label;
-        }
         if self.distance(next) != 0 {
             self.jump(next);
         }
-        let label = self.push(LOAD_WORD, word, (0, 0));
-        self.loads.insert((word, next), label);
-        label
+        self.push(LOAD_WORD, word, (0, 0))
     }
 
     /// The program in the order of execution, packed as

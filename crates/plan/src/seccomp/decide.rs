@@ -60,6 +60,12 @@ struct Applied {
 /// Ranges over all numbers of the ABI, ascending; equal neighbours are merged.
 pub(super) fn ranges(profile: &Profile, abi: &Abi, decisions: &mut Decisions) -> Vec<Range> {
     let ground = Ground::of(profile, abi);
+    let default = decisions.action(ground.default);
+    let newer = ground.newer.map(|(_, action)| decisions.action(action));
+    let on_ground = |number| match newer {
+        Some(newer) if ground.is_newer(number) => newer,
+        _ => default,
+    };
     let mut applied = apply(profile, abi);
     // Stable: rules of one number stay in the order of the document.
     applied.sort_by_key(|rule| rule.number);
@@ -76,16 +82,15 @@ pub(super) fn ranges(profile: &Profile, abi: &Abi, decisions: &mut Decisions) ->
     for rules in applied.chunk_by(|a, b| a.number == b.number) {
         let number = rules[0].number;
         while let Some(edge) = edges.next_if(|edge| *edge <= number) {
-            put(edge, decisions.action(ground.action(edge)));
+            put(edge, on_ground(edge));
         }
-        let decision = decide(rules, abi, ground.action(number));
-        put(number, decisions.index_of(decision));
+        put(number, decisions.index_of(decide(rules, abi, &ground)));
         if let Some(next) = number.checked_add(1) {
-            put(next, decisions.action(ground.action(next)));
+            put(next, on_ground(next));
         }
     }
     for edge in edges {
-        put(edge, decisions.action(ground.action(edge)));
+        put(edge, on_ground(edge));
     }
     ranges.dedup_by_key(|range| range.decision);
     ranges
@@ -155,7 +160,7 @@ fn simplify(conditions: impl Iterator<Item = Condition>, abi: &Abi) -> Vec<Condi
 
 /// An unconditional rule beats conditional ones, and the first of several wins.
 /// Of conditional rules that hold at once the one asked first wins (see [`Rank`]).
-fn decide(rules: &[Applied], abi: &Abi, otherwise: u32) -> Decision {
+fn decide(rules: &[Applied], abi: &Abi, ground: &Ground) -> Decision {
     if let Some(plain) = rules.iter().find(|rule| rule.conditions.is_empty()) {
         return Decision::Action(plain.action);
     }
@@ -185,7 +190,9 @@ fn decide(rules: &[Applied], abi: &Abi, otherwise: u32) -> Decision {
     tests.dedup_by(|later, earlier| later.0.starts_with(&earlier.0));
     Decision::Tests(Tests {
         rules: tests,
-        otherwise,
+        // A call with rules is not newer than the profile, even when only the
+        // members of its family are mentioned.
+        otherwise: ground.default,
         big_endian: abi.big_endian,
         narrow: abi.narrow,
     })
@@ -268,11 +275,9 @@ impl Ground {
         }
     }
 
-    fn action(&self, number: u32) -> u32 {
-        match self.newer {
-            Some((newest, action)) if number > newest && !self.is_ageless(number) => action,
-            _ => self.default,
-        }
+    fn is_newer(&self, number: u32) -> bool {
+        let newest = self.newer.map(|(newest, _)| newest);
+        newest.is_some_and(|newest| number > newest) && !self.is_ageless(number)
     }
 
     /// Where the ABI's numbers start. MIPS leaves those below its base unused.
@@ -283,7 +288,7 @@ impl Ground {
         }
     }
 
-    /// Where [`Self::action`] may change, ascending.
+    /// Where the answer of [`Self::is_newer`] may change, ascending.
     fn edges(&self) -> Vec<u32> {
         let mut edges = vec![self.first()];
         if let Some((newest, _)) = self.newer {

@@ -27,9 +27,20 @@ pub(super) fn program(profile: &Profile) -> Vec<u64> {
     }
     let mut assembler = Assembler::default();
     let mut next = assembler.return_action(KILL_THREAD);
+    let mut sections: Vec<(Targets, Label)> = Vec::with_capacity(tokens.len());
     // Backwards, so that the machine's own architecture is asked for first.
     for token in tokens.into_iter().rev() {
-        let section = section(profile, token, &mut assembler);
+        let targets = targets(profile, token, &mut assembler);
+        // Byte order changes no number: such pairs have one section.
+        let known = sections.iter().find(|(same, _)| *same == targets);
+        let section = known.map_or_else(
+            || {
+                let root = search(&targets, &mut assembler);
+                assembler.load(NUMBER, root)
+            },
+            |(_, label)| *label,
+        );
+        sections.push((targets, section));
         let is_token = Test {
             word: ARCH,
             loaded: true,
@@ -43,8 +54,11 @@ pub(super) fn program(profile: &Profile) -> Vec<u64> {
     assembler.finish()
 }
 
+/// Ranges of numbers, by their first, and where the program goes on.
+type Targets = Vec<(u32, Label)>;
+
 /// Everything under one token: one ABI, or x86_64 and x32.
-fn section(profile: &Profile, token: u32, assembler: &mut Assembler) -> Label {
+fn targets(profile: &Profile, token: u32, assembler: &mut Assembler) -> Targets {
     let mut decisions = Decisions::default();
     let mut all: Vec<Range> = Vec::new();
     for abi in profile.abis.iter().filter(|abi| abi.token == token) {
@@ -74,12 +88,9 @@ fn section(profile: &Profile, token: u32, assembler: &mut Assembler) -> Label {
     all.dedup_by_key(|range| range.decision);
     let lowered = decisions.0.iter();
     let labels: Vec<Label> = lowered.map(|d| decision(d, assembler)).collect();
-    let targets: Vec<(u32, Label)> = all
-        .iter()
+    all.iter()
         .map(|range| (range.first, labels[range.decision]))
-        .collect();
-    let root = search(&targets, assembler);
-    assembler.load(NUMBER, root)
+        .collect()
 }
 
 /// A binary search over ranges of numbers, the number being loaded.
@@ -153,7 +164,7 @@ fn one_of(rules: &[TestedRule], tests: &Tests, next: Label, assembler: &mut Asse
             loaded: index != 0,
             ..low.test(Jump::Equal)
         };
-        target = assembler.test(test, holds, target);
+        target = assembler.shared_test(test, holds, target);
         upper = Some(high);
     }
     match upper {
@@ -203,7 +214,7 @@ fn compare(
     let in_low = if jump == Jump::Equal {
         low.equals((yes, no), assembler)
     } else {
-        assembler.test(low.test(jump), yes, no)
+        assembler.shared_test(low.test(jump), yes, no)
     };
     if tests.narrow {
         return in_low;
@@ -215,8 +226,8 @@ fn compare(
         loaded: true,
         ..high.test(Jump::Equal)
     };
-    let not_above = assembler.test(same, in_low, no);
-    assembler.test(high.test(Jump::Greater), yes, not_above)
+    let not_above = assembler.shared_test(same, in_low, no);
+    assembler.shared_test(high.test(Jump::Greater), yes, not_above)
 }
 
 /// One half of an argument.
@@ -248,9 +259,9 @@ impl Half {
                     operand: mask,
                     ..self.test(Jump::AnyOf)
                 };
-                assembler.test(any, no, yes)
+                assembler.shared_test(any, no, yes)
             }
-            _ => assembler.test(self.test(Jump::Equal), yes, no),
+            _ => assembler.shared_test(self.test(Jump::Equal), yes, no),
         }
     }
 }

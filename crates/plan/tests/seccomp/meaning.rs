@@ -1,6 +1,9 @@
 //! What a profile means, said as plainly as it can be: no ranges, no halves, no
 //! instructions. Slow, and the second opinion where the oracle has none.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use crate::machines::{Machine, X32};
@@ -146,10 +149,21 @@ fn action(word: &Value, errno: Option<&Value>) -> u32 {
     }
 }
 
+/// [`plan::seccomp::syscall_number`], which is not made for being asked so often.
+pub fn number(name: &str, machine: &Machine) -> Option<u32> {
+    type Numbers = HashMap<(String, &'static str), Option<u32>>;
+    thread_local!(static KNOWN: RefCell<Numbers> = RefCell::default());
+    KNOWN.with_borrow_mut(|known| {
+        *known
+            .entry((name.to_owned(), machine.word))
+            .or_insert_with(|| plan::seccomp::syscall_number(name, machine.word))
+    })
+}
+
 /// The comparisons by which `name` reaches `number`, once directly and once
 /// through a multiplexer.
 fn ways(name: &str, machine: &Machine, number: u32) -> Vec<Option<Comparison>> {
-    let of = |name| plan::seccomp::syscall_number(name, machine.word);
+    let of = |name| self::number(name, machine);
     let mut ways = Vec::new();
     if of(name) == Some(number) {
         ways.push(None);
@@ -214,7 +228,8 @@ pub struct Meaning {
 }
 
 impl Meaning {
-    pub fn of(profile: &Value, machine: &Machine, number: u32) -> Self {
+    /// `newest` is the newest call that the profile mentions.
+    pub fn of(profile: &Value, machine: &Machine, newest: u32, number: u32) -> Self {
         let default = action(&profile["defaultAction"], profile.get("defaultErrnoRet"));
         let mut rules = rules(profile, machine, number);
         rules.retain(|(_, action)| *action != default);
@@ -223,8 +238,7 @@ impl Meaning {
         let lets_calls_happen = [0x7fff_0000, 0x7ffc_0000, 0x7ff0_0001].contains(&default);
         let ageless = machine.word == X32.word && (0x4000_0200..0x4000_0224).contains(&number)
             || machine.word == "SCMP_ARCH_ARM" && (0x0f_0000..0x10_0000).contains(&number);
-        let newer = number > crate::differential::newest(profile, machine);
-        let otherwise = if newer && !ageless && !lets_calls_happen {
+        let otherwise = if rules.is_empty() && number > newest && !ageless && !lets_calls_happen {
             0x0005_0000 | machine.enosys()
         } else {
             default

@@ -133,14 +133,15 @@ fn assemble(context: &Context<'_>, entry: Entry<'_>, source: MountSource) -> Mou
         target_no_follow,
         ..
     } = entry.options;
-    let is_new = matches!(
-        source,
-        MountSource::Filesystem { .. } | MountSource::CgroupV2 { .. }
-    );
-    let (attributes, recursive_attributes) = if is_new {
-        (mount_options::merge(recursive, own), Attributes::default())
-    } else {
-        (own, recursive)
+    let (attributes, recursive_attributes) = match &source {
+        MountSource::Tree { .. } => (own, recursive),
+        MountSource::Existing { .. } => (reset_read_only(own, recursive), recursive),
+        // Nothing is below a new file system.
+        MountSource::Filesystem { .. }
+        | MountSource::CgroupV2 { .. }
+        | MountSource::CgroupV1 { .. } => {
+            (mount_options::merge(recursive, own), Attributes::default())
+        }
     };
     let (is_kernel_tree, label) = match &source {
         MountSource::Filesystem {
@@ -164,6 +165,15 @@ fn assemble(context: &Context<'_>, entry: Entry<'_>, source: MountSource) -> Mou
         copy_up: copy_up.is_some(),
         read_only_later: false,
         label,
+    }
+}
+
+/// A remount that does not say `ro` makes writable, as with mount(2).
+fn reset_read_only(own: Attributes, recursive: Attributes) -> Attributes {
+    let named = own.set | own.clear | recursive.set | recursive.clear;
+    Attributes {
+        clear: own.clear | (AttrFlags::READ_ONLY - named),
+        ..own
     }
 }
 

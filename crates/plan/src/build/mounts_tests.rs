@@ -467,6 +467,17 @@ fn a_remount_changes_what_is_there() {
     assert_eq!(built.mount().source, nothing);
     assert_eq!(built.warnings.len(), 1);
     assert_eq!(built.parent, []);
+    for (word, cleared) in [
+        ("ro", false),
+        ("rro", false),
+        ("nosuid", true),
+        ("rw", true),
+    ] {
+        let mount = json!({"destination": "/d", "options": ["remount", word]});
+        let built = Fixture::mounts(json!([mount])).build(build);
+        let clear = built.mount().attributes.clear;
+        assert_eq!(clear.contains(AttrFlags::READ_ONLY), cleared, "{word}");
+    }
 }
 
 #[test]

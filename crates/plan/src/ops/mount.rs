@@ -164,8 +164,9 @@ pub struct MountOp {
     pub source: MountSource,
     /// For this mount; applied after the recursive ones.
     pub attributes: Attributes,
-    /// For it and all below it (`rro`, `rnosuid`, ...). Empty when nothing can be
-    /// below (a new file system).
+    /// For it and all below it (`rro`, `rnosuid`, ...). Only of trees and of
+    /// what is mounted already: nothing is below a new file system, and those
+    /// below a cgroup v1 tmpfs take `attributes`.
     pub recursive_attributes: Attributes,
     /// Applied one by one, in order, after the attributes.
     pub propagation: Vec<Propagation>,

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::ExitCode;
 
 use rustix::fs::{Mode, major, makedev, minor};
-use rustix::process::{getgid, getgroups, getpgid, getpid, getppid, getsid, getuid};
+use rustix::process::{getgid, getgroups, getpid, getuid};
 use serde_json::{Map, Value, json};
 
 const USAGE: &str = "probe facts | fail CODE | call NAME... | stat PATH... | input | true | wait";
@@ -42,9 +42,9 @@ fn facts() -> Value {
     let system = rustix::system::uname();
     json!({
         "pid": getpid().as_raw_nonzero().get(),
-        "ppid": getppid().map_or(0, |pid| pid.as_raw_nonzero().get()),
-        "sid": getsid(None).map_or(0, |pid| pid.as_raw_nonzero().get()),
-        "pgid": getpgid(None).map_or(0, |pid| pid.as_raw_nonzero().get()),
+        "ppid": stat_field(3),
+        "pgid": stat_field(4),
+        "sid": stat_field(5),
         "uid": getuid().as_raw(),
         "gid": getgid().as_raw(),
         "groups": getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw()).collect::<Vec<_>>(),
@@ -72,6 +72,18 @@ fn facts() -> Value {
         "dev": devices(),
         "tty": terminals(),
     })
+}
+
+/// A number of `/proc/self/stat`; parents and session leaders outside the pid
+/// namespace are 0 there, which no pid type can say.
+fn stat_field(number: usize) -> i32 {
+    let text = read("/proc/self/stat");
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    // The state is the first word after the name; the fields are counted from 0, the pid.
+    rest.split_whitespace()
+        .nth(number - 2)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(-1)
 }
 
 fn read(path: &str) -> String {

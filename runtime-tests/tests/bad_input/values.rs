@@ -123,5 +123,6 @@ broken! { "values";
     mount_idmap_without_mappings: ["mounts[7]"] c => c.mount("/mnt", "bind", "/tmp", &["bind", "idmap"]);
     scheduler_policy_unknown: ["process.scheduler.policy"] c => c.set("/process/scheduler", json!({"policy": "SCHED_BOGUS"}));
     io_priority_class_unknown: ["process.ioPriority.class"] c => c.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_NOPE", "priority": 1}));
+    annotation_without_a_key: ["annotations"] c => c.set("/annotations", json!({"": "x"}));
     annotation_number: ["annotations"] c => c.set("/annotations", json!({"a": 1}));
 }

@@ -6,7 +6,7 @@ use runtime_tests::{Case, Test, skip, tests};
 use serde_json::json;
 
 pub const TESTS: &[Test] = tests!["process":
-    cwd, cwd_is_made, cwd_inside_a_mount, env, env_last_wins, args_by_path, args_by_slash_relative_to_cwd,
+    cwd, cwd_is_made, cwd_inside_a_mount, cwd_never_leaves_through_a_descriptor, args_never_leave_through_a_descriptor, env, env_last_wins, args_by_path, args_by_slash_relative_to_cwd,
     home_from_passwd, home_of_unknown_user, home_kept, arguments_reach_the_program, shebang,
     missing_program_fails_at_create, missing_program_by_path, program_not_executable, program_is_a_directory,
     rlimits, rlimit_unlimited_core, umask, umask_default, oom_score_adj, oom_score_adj_unset,
@@ -35,6 +35,56 @@ fn cwd_inside_a_mount(case: &mut Case) {
     bundle.config.bind(&source, "/volume", &["rbind"]);
     bundle.config.set("/process/cwd", json!("/volume/deep"));
     assert_eq!(case.facts(&bundle).text("/cwd"), "/volume/deep");
+}
+
+/// No descriptor of the runtime leads out of the container (CVE-2024-21626).
+fn cwd_never_leaves_through_a_descriptor(case: &mut Case) {
+    for number in 3..16 {
+        for climb in ["", "/..", "/../../.."] {
+            let mut bundle = case.bundle();
+            bundle.config.set(
+                "/process/cwd",
+                json!(format!("/proc/self/fd/{number}{climb}")),
+            );
+            let line = format!(
+                "pwd -P; ls -d {0} .{0} 2>/dev/null",
+                case.directory.display()
+            );
+            bundle.config.shell(&line);
+            let finished = case.run(&bundle);
+            if finished.status.success() || !finished.stdout.is_empty() {
+                let first = finished.stdout.lines().next().unwrap_or_default();
+                assert!(first.starts_with('/'), "{}", finished.describe());
+                assert_eq!(
+                    finished.stdout.lines().count(),
+                    1,
+                    "{}",
+                    finished.describe()
+                );
+            }
+        }
+    }
+}
+
+/// The same for the program itself.
+fn args_never_leave_through_a_descriptor(case: &mut Case) {
+    let mark = case.directory.join("mark");
+    std::fs::write(&mark, "#!/bin/sh\necho escaped\n").unwrap();
+    std::fs::set_permissions(&mark, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for number in 3..16 {
+        let mut bundle = case.bundle();
+        let path = format!(
+            "/proc/self/fd/{number}/../../../../../../../..{}",
+            mark.display()
+        );
+        bundle.config.args(&[&path]);
+        let finished = case.run(&bundle);
+        assert!(
+            !finished.stdout.contains("escaped"),
+            "{}",
+            finished.describe()
+        );
+    }
 }
 
 /// "env (array of strings, OPTIONAL) with the same semantics as IEEE Std 1003.1-2008's environ."

@@ -1,8 +1,8 @@
 //! The log, in the two forms that engines parse.
 //!
 //! ```text
-//! text  time="2026-11-23T15:41:48Z" level=error msg="..."
-//! json  {"level":"error","msg":"...","time":"2026-11-23T15:41:48Z"}
+//! text  time="2026-11-23T15:41:48.917427Z" level=error msg="..."
+//! json  {"level":"error","msg":"...","time":"2026-11-23T15:41:48.917427Z"}
 //! ```
 //!
 //! containerd reads the last line of level `error`; podman decodes the whole file
@@ -283,7 +283,8 @@ fn one_line(message: &str) -> String {
     message.replace(['\n', '\r'], " ")
 }
 
-/// RFC 3339 in UTC, in whole seconds: "2026-11-23T15:41:48Z".
+/// RFC 3339 in UTC: "2026-11-23T15:41:48.917427Z". Engines take the fraction, and
+/// `--debug` needs it.
 fn format_time(time: SystemTime) -> String {
     let since = time
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -291,7 +292,8 @@ fn format_time(time: SystemTime) -> String {
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = date_of(days);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let micros = since.subsec_micros();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
 }
 
 /// Days since 1970-01-01 to year, month, day. Years are counted from March, so that
@@ -325,12 +327,12 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339() {
-        assert_eq!(at(0), "1970-01-01T00:00:00Z");
-        assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(at(1_700_000_000), "2023-11-14T22:13:20Z");
-        assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59Z");
-        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00Z");
-        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59Z");
+        assert_eq!(at(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(at(1_700_000_000), "2023-11-14T22:13:20.000000Z");
+        assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59.000000Z");
+        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.000000Z");
+        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59.000000Z");
     }
 
     #[test]

@@ -46,6 +46,9 @@ fn carry_out(cli: Cli) -> ExitCode {
             code
         }
         Err(error) => {
+            if let Some(call) = report::call_of(&error) {
+                tracing::debug!("refused: {call}");
+            }
             log.fail(&report::describe(name, id.as_deref(), &error));
             ExitCode::FAILURE
         }

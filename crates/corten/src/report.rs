@@ -55,6 +55,18 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
+/// The system call that was refused, with its arguments: too much for an error
+/// line, right for `--debug`.
+pub fn call_of(error: &CommandError) -> Option<&str> {
+    use libcontainer::Error;
+    let call = match error {
+        CommandError::Container(Error::Step(failure) | Error::Exec(failure)) => &failure.call,
+        CommandError::Container(Error::System { source, .. }) => source.call(),
+        _ => return None,
+    };
+    Some(call).filter(|call| !call.is_empty())
+}
+
 fn count(number: usize, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),

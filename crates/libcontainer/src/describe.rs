@@ -4,7 +4,7 @@
 //! after them: `mounts[2]: mount devpts on /dev/pts: invalid argument`. Where the
 //! path alone says it, there are none.
 
-use plan::{InitOp, LastOp, MountOp, MountSource, NodeKind, ParentOp, RootChange};
+use plan::{InitOp, LastOp, MountOp, MountSource, NodeKind, ParentOp, RootChange, Step};
 
 /// Says what an operation wants.
 pub(crate) trait Describe {
@@ -95,6 +95,16 @@ impl Describe for MountOp {
             MountSource::Existing { .. } => format!("remount {target}"),
         }
     }
+}
+
+/// What `--debug` shows of a step: its property, and what is about to be done.
+pub(crate) fn trace<Op: Describe + std::fmt::Debug>(step: &Step<Op>) {
+    let Step { from, op } = step;
+    let say = || match op.describe() {
+        words if words.is_empty() => format!("{op:?}"),
+        words => words,
+    };
+    tracing::debug!("{from}: {}", say());
 }
 
 /// The stub's operations; some need the name of the program.

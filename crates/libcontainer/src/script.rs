@@ -6,6 +6,7 @@ use kernel::stub::{Capabilities, Hook as StubHook, Script};
 use kernel::{fs, memfd, process};
 use plan::{Hook, LastOp, NamespaceKind, Plan};
 
+use crate::describe::describe_last;
 use crate::error::{Doing, Result};
 use crate::state::HookSubject;
 use crate::store::Gate;
@@ -79,7 +80,14 @@ pub(crate) fn seal(plan: &Plan, descriptors: &StubDescriptors) -> Result<SealedS
         descriptors,
         bounding: kernel::caps::bounding().doing(|| "bounding set".to_owned())?,
     };
+    let program = plan.program.args.first().map_or("", String::as_str);
     for (step, op) in plan.last.iter().enumerate() {
+        // The stub itself is silent: this is what it will do.
+        tracing::debug!(
+            "{}: sealed for later: {}",
+            op.from,
+            describe_last(&op.op, program)
+        );
         writer.write(step, &op.op);
     }
     let doing = || "sealed stub".to_owned();

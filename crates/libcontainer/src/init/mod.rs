@@ -196,6 +196,7 @@ impl Build<'_> {
     fn carry_out(&mut self) -> Option<(usize, StepError)> {
         let plan = self.plan;
         for (index, step) in plan.init.iter().enumerate() {
+            crate::describe::trace(step);
             if let Err(error) = self.step(&step.op) {
                 return Some((index, error));
             }

@@ -19,13 +19,16 @@ pub(crate) use slots::{Slots, open_slots};
 
 use plan::{ParentOp, ParentPhase, Plan, Step};
 
-use crate::describe::Describe;
+use crate::describe::{Describe, trace};
 use crate::diagnose;
 use crate::error::{Error, Failure, reason_of};
 
 /// The steps of one phase, in order.
 pub(crate) fn steps_of(plan: &Plan, phase: ParentPhase) -> impl Iterator<Item = &Step<ParentOp>> {
-    plan.parent.iter().filter(move |s| s.op.phase() == phase)
+    plan.parent
+        .iter()
+        .filter(move |s| s.op.phase() == phase)
+        .inspect(|step| trace(step))
 }
 
 /// The one place where a refused parent step gets its context.

@@ -192,7 +192,8 @@ cp -a "$work/image/base" "$work/story/rootfs"
 printf '%s\n' "$facts" > "$work/story/rootfs/facts"
 if "$RUNTIME" explain --help >/dev/null 2>&1; then
     "$RUNTIME" explain --bundle "$work/story" > "$work/explained"
-    say "lines in its explanation" "$(wc -l < "$work/explained") ($name explain --bundle DIR)"
+    say "lines in its explanation" "$(wc -l < "$work/explained") ($name explain --bundle DIR), such as:"
+    grep -e 'linux.resources.[mc]' "$work/explained" | sed 's/^ *\(write\)\{0,1\} */   /; s/   *<- /  <- /'
 fi
 
 chapter "Create, then start"
@@ -203,7 +204,8 @@ ended=$(milliseconds)
 pid=$(pid_of story)
 say "create took" "$((ended - began)) ms"
 holds "state" "$(field story status)" created
-say "what waits at the gate" "process $pid, a $(tr '\0' ' ' < "/proc/$pid/cmdline" | cut -c1-40)"
+say "what waits at the gate" "process $pid, executing $(readlink "/proc/$pid/exe" | sed 's/ (deleted)//')"
+say "memory it holds" "$(sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$pid/status")"
 holds "lines the program has written" "$(wc -l < "$work/facts")" 0
 runtime start story
 holds "state after start" "$(field story status)" running

@@ -342,6 +342,7 @@ pub struct Explain {
 
     /// Configuration file, absolute or in the bundle
     #[arg(
+        short = 'f',
         long,
         value_name = "FILE",
         default_value = "config.json",
@@ -350,7 +351,7 @@ pub struct Explain {
     pub config: String,
 
     /// For people, or for programs
-    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: ExplainFormat,
 }
 

@@ -34,8 +34,9 @@ impl std::fmt::Display for Failure {
         }
         f.write_str(&self.reason)?;
         match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
+            // The kernel's own words may already be the advice.
+            Some(hint) if *hint != self.reason => write!(f, " ({hint})"),
+            _ => Ok(()),
         }
     }
 }

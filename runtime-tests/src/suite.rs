@@ -85,9 +85,10 @@ pub fn runtime_binary() -> String {
             return path;
         }
     }
-    // This executable is target/TRIPLE/PROFILE/deps/NAME.
+    // This executable is target/TRIPLE/PROFILE/NAME, or below its deps/.
     let own = std::env::current_exe().expect("own path");
-    let target: &Path = own.ancestors().nth(3).expect("target directory");
+    let profile = own.ancestors().skip(1).find(|path| !path.ends_with("deps"));
+    let target = profile.and_then(Path::parent).expect("target directory");
     let candidates =
         ["fast", "release", "debug"].map(|profile| target.join(profile).join("corten"));
     let newest = candidates

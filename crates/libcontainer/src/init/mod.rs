@@ -172,7 +172,8 @@ impl Build<'_> {
         process::set_umask(0o022);
         // Out of the caller's session: its terminal is none of the container's either.
         process::start_session()?;
-        if self.plan.namespaces.via_user_namespace {
+        let early = &self.plan.namespaces.before_clone;
+        if early.iter().any(|(kind, _)| *kind == NamespaceKind::User) {
             crate::parent::become_root()?;
         }
         if kernel::identity::effective_uid() == 0 {

@@ -24,11 +24,12 @@ pub(crate) const fn flag_of(kind: NamespaceKind) -> u64 {
 
 /// Clones init into its new namespaces and, on v2, into its cgroup.
 ///
-/// A joined user namespace must own the new ones, so it is entered by a process in
-/// between, which clones init as *our* child and leaves:
+/// A joined user namespace must own the new ones, and from a new user namespace
+/// nothing of the host's could be joined any more. So what `before_clone` lists is
+/// entered by a process in between, which clones init as *our* child and leaves:
 ///
 /// ```text
-/// corten ──fork──► between: setns(user) ──clone3(NEW*|CLONE_PARENT)──► init
+/// corten ──fork──► between: setns(...) ───clone3(NEW*|CLONE_PARENT)──► init
 ///    ◄────────────── pid of init ┘ exits                    (child of corten)
 /// ```
 ///
@@ -56,13 +57,6 @@ pub(crate) fn clone_init(
 }
 
 fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kernel::Result<Forked> {
-    let user = plan
-        .namespaces
-        .join
-        .iter()
-        .find(|(kind, _)| *kind == NamespaceKind::User)
-        .map(|(_, slot)| *slot)
-        .ok_or_else(|| kernel::Error::new(Errno::INVAL, "setns(user)"))?;
     let (ours, theirs) = socket::seqpacket_pair()?;
     match process::fork()? {
         Forked::Parent { pidfd: between, .. } => {
@@ -82,10 +76,10 @@ fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kerne
                     let errno = Errno::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
                     Err(kernel::Error::new(
                         errno,
-                        "clone3 in the joined user namespace",
+                        "setns or clone3 beside the joined namespaces",
                     ))
                 }
-                _ => Err(kernel::Error::new(Errno::CHILD, "setns(user), clone3")),
+                _ => Err(kernel::Error::new(Errno::CHILD, "setns, clone3")),
             }
         }
         Forked::Child => {
@@ -99,10 +93,7 @@ fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kerne
                 parent_is_ours: true,
                 ..*ordinary
             };
-            let cloned = slots
-                .get(user)
-                .and_then(|fd| namespace::set_namespace(fd, namespace::NEW_USER))
-                .and_then(|()| process::clone3(&sibling));
+            let cloned = join_before_clone(plan, slots).and_then(|()| process::clone3(&sibling));
             match cloned {
                 Ok(Forked::Child) => return Ok(Forked::Child),
                 Ok(Forked::Parent { pid, .. }) => tell(0, pid),
@@ -111,6 +102,28 @@ fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kerne
             process::exit_now(0)
         }
     }
+}
+
+/// Joins with the caller's privileges what they suffice for, then the user
+/// namespace, and with its privileges the rest.
+fn join_before_clone(plan: &Plan, slots: &Slots) -> kernel::Result<()> {
+    let join = |kind, slot| {
+        let fd = slots.get(slot)?;
+        namespace::set_namespace(fd, flag_of(kind))
+    };
+    let mut refused = Vec::new();
+    for &(kind, slot) in &plan.namespaces.before_clone {
+        match join(kind, slot) {
+            Ok(()) => {}
+            Err(error) if error.errno() == Errno::PERM && kind != NamespaceKind::User => {
+                refused.push((kind, slot));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    refused
+        .into_iter()
+        .try_for_each(|(kind, slot)| join(kind, slot))
 }
 
 /// Uid 0 and gid 0 of the user namespace we are in now.

@@ -74,6 +74,10 @@ fn unknown_word(at: ConfigPath, value: &Value, message: &str) -> PlanError {
     // Every second piece between back-quotes is a choice.
     let mut choices: Vec<&str> = choices.split('`').skip(1).step_by(2).collect();
     choices.sort_unstable();
+    if at.as_str().starts_with("linux.devices[") {
+        // "All kinds" is for cgroup rules, which share the decoder's type.
+        choices.retain(|word| *word != "a");
+    }
     let problem = Problem::Unknown {
         what: kind_of_word(at.as_str()),
         found: value.as_str().unwrap_or_default().to_owned(),

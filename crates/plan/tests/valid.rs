@@ -1,6 +1,6 @@
 //! Configurations as engines write them: they build, and this is what they give.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use plan::{
     HostFacts, InitOp, LastOp, NamespaceKind, ParentOp, Plan, Request, TerminalHost, cgroup,

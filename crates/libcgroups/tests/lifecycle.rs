@@ -284,6 +284,9 @@ fn a_shared_directory_may_vanish_while_it_is_used(facts: &CgroupFacts) {
                     let removed = fs::remove_dir(path.parent().unwrap()).is_ok();
                     taken.fetch_add(removed.into(), Ordering::Relaxed);
                 }
+                // Without a pause both wait for the kernel's one lock in turn,
+                // and the maker never gets two turns together.
+                std::thread::sleep(Duration::from_micros(200));
             }
         });
         let mut failed = None;

@@ -280,6 +280,19 @@ fn joined_pid_and_user_namespaces() {
     assert_eq!(early, [NamespaceKind::Network, NamespaceKind::User]);
     assert_eq!(names(&plan.init)[0], "JoinNamespace");
     assert_eq!(names(&plan.last)[0], "ForkIntoPidNamespace");
+    // A procfs is its maker's, and init is not inside.
+    let procfs = format!("{:?}", plan.init);
+    assert!(procfs.contains("pidns") && procfs.contains("/proc/self/ns/pid_for_children"));
+    let host = HostFacts {
+        kernel: (6, 1),
+        ..HostFacts::v2_root()
+    };
+    let spec = plan::spec::load(config.to_string().as_bytes()).unwrap();
+    let refused = plan::build(&spec, &Request::create("c1", "/bundle"), &host).map(drop);
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "mounts[0]: a new procfs for a joined pid namespace needs Linux 6.17, this is 6.1 (bind the /proc of a process in that namespace's container)"
+    );
 }
 
 /// On v1 the root of the cgroup namespace is the cgroup at the time of unshare.

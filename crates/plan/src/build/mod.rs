@@ -143,6 +143,7 @@ pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, E
     idmap::build(&mut context);
     rootfs::build(&mut context);
     mounts::build(&mut context);
+    namespaces::point_procfs(&mut context);
     devices::build(&mut context);
     let hooks = hooks::build(&mut context);
     let process = context.spec.process().as_ref();

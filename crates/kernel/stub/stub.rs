@@ -100,6 +100,10 @@ const REPORT_RESULT: u32 = 1 << 8;
 const TOLERATE: u32 = 1 << 9;
 /// Remember whether this one failed.
 const REMEMBER: u32 = 1 << 10;
+/// Keep the result.
+const KEEP_RESULT: u32 = 1 << 11;
+/// `arguments[0]` is the result that was kept.
+const KEPT_0: u32 = 1 << 12;
 
 const EINTR: i64 = -4;
 const EPERM: i64 = -1;
@@ -165,6 +169,7 @@ struct Start {
     argv: u64,
     envp: u64,
     detached: bool,
+    kept: u64,
 }
 
 impl Start {
@@ -208,6 +213,7 @@ extern "C" fn main(stack: *const u64) -> ! {
             argv: stack.add(2) as u64,
             envp: stack.add(argc as usize + 2) as u64,
             detached: false,
+            kept: 0,
         }
     };
     let mut failed = false;
@@ -222,6 +228,9 @@ extern "C" fn main(stack: *const u64) -> ! {
         match entry.kind {
             CALL => {
                 let result = carry_out(&start, entry);
+                if entry.flags & KEEP_RESULT != 0 {
+                    start.kept = result as u64;
+                }
                 if entry.flags & REMEMBER != 0 {
                     failed = result < 0;
                 }
@@ -240,6 +249,9 @@ extern "C" fn main(stack: *const u64) -> ! {
 fn carry_out(start: &Start, entry: &Entry) -> i64 {
     let flags = entry.flags;
     let mut a = entry.arguments;
+    if flags & KEPT_0 != 0 {
+        a[0] = start.kept;
+    }
     if flags & PROGRAM_0 != 0 {
         a[0] = start.program;
     }

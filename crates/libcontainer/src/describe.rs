@@ -4,7 +4,7 @@
 //! after them: `mounts[2]: mount devpts on /dev/pts: invalid argument`. Where the
 //! path alone says it, there are none.
 
-use plan::{InitOp, LastOp, MountOp, MountSource, NodeKind, ParentOp, RootChange, Step};
+use plan::{InitOp, LastOp, MountOp, MountSource, NodeKind, ParentOp, Rlimit, RootChange, Step};
 
 /// Says what an operation wants.
 pub(crate) trait Describe {
@@ -19,20 +19,25 @@ impl Describe for ParentOp {
             | Self::OpenRoot { path, .. }
             | Self::OpenMountSource { path, .. }
             | Self::OpenHostDevice { path, .. } => format!("open {path}"),
+            Self::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
             Self::OpenNull { .. } => "open /dev/null".to_owned(),
             Self::WriteIdMap { groups: true, .. } => "write the group id map".to_owned(),
             Self::WriteIdMap { .. } => "write the user id map".to_owned(),
             Self::SetTimeOffset { clock, .. } => format!("shift the {clock} clock"),
             Self::SetOomScore(score) => format!("set {score}"),
-            Self::SetRlimit(limit) => format!(
-                "set {} to soft {}, hard {}",
-                limit.name,
-                amount(limit.soft),
-                amount(limit.hard)
-            ),
+            Self::SetRlimit(limit) => describe_limit(limit),
             Self::RunHook(hook) => format!("run {}", hook.path),
         }
     }
+}
+
+fn describe_limit(limit: &Rlimit) -> String {
+    format!(
+        "set {} to soft {}, hard {}",
+        limit.name,
+        amount(limit.soft),
+        amount(limit.hard)
+    )
 }
 
 /// `u64::MAX` is how "unlimited" is written in a configuration.
@@ -111,6 +116,8 @@ pub(crate) fn trace<Op: Describe + std::fmt::Debug>(step: &Step<Op>) {
 pub(crate) fn describe_last(op: &LastOp, program: &str) -> String {
     match op {
         LastOp::ForkIntoPidNamespace => "fork into the pid namespace".to_owned(),
+        LastOp::SetRlimit(limit) => describe_limit(limit),
+        LastOp::SetPersonality { domain } => format!("set the personality {domain:#x}"),
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp { .. } => "load the seccomp filter".to_owned(),
         LastOp::OwnStdio { uid } => format!("give the standard streams to uid {uid}"),

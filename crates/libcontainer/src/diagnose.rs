@@ -10,12 +10,12 @@ use crate::create::Init;
 use crate::error::{Error, Failure};
 use crate::parent::describe_status;
 
+const RAISED_LIMIT: &str = "raising a hard limit needs CAP_SYS_RESOURCE; lower it to the caller's";
+
 /// What to do about a refused parent step.
 pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
-        (ParentOp::SetRlimit(_), Errno::PERM) => {
-            "raising a hard limit needs CAP_SYS_RESOURCE; lower it to the caller's"
-        }
+        (ParentOp::SetRlimit(_), Errno::PERM) => RAISED_LIMIT,
         (ParentOp::SetOomScore(_), Errno::ACCESS) => "lowering the score needs CAP_SYS_RESOURCE",
         (ParentOp::WriteIdMap { .. }, Errno::PERM) => {
             "the caller may map only its own id, or ids that newuidmap grants"
@@ -70,6 +70,7 @@ fn mount_hint(source: &MountSource, errno: Errno) -> Option<String> {
 /// What to do about a refused call of the stub.
 pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
+        (LastOp::SetRlimit(_), Errno::PERM) => RAISED_LIMIT,
         (LastOp::SetIdentity { .. }, Errno::INVAL) => {
             "the id is not mapped in the container's user namespace"
         }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use kernel::stub::{Capabilities, Hook as StubHook, Script};
-use kernel::{fs, memfd, process};
+use kernel::{fs, memfd, process, rlimit};
 use plan::{Hook, LastOp, NamespaceKind, Plan};
 
 use crate::describe::describe_last;
@@ -113,7 +113,15 @@ impl Writer<'_> {
             LastOp::ForkIntoPidNamespace => {
                 script.fork_into_pid_namespace(step);
                 script.die_with_parent(step);
+                script.start_session(step, self.plan.terminal);
             }
+            LastOp::SetRlimit(limit) => {
+                // The plan knows the names that there are.
+                if let Some(resource) = rlimit::resource_number(&limit.name) {
+                    script.set_limit(step, resource, limit.soft, limit.hard);
+                }
+            }
+            LastOp::SetPersonality { domain } => script.set_personality(step, *domain),
             LastOp::NoNewPrivileges => script.set_no_new_privileges(step),
             LastOp::LoadSeccomp { program, .. } => {
                 script.load_seccomp(step, &program.instructions, program.flags, program.notifies)
@@ -125,8 +133,14 @@ impl Writer<'_> {
             }
             LastOp::LimitBounding { keep } => {
                 let (bounding, last) = self.bounding;
-                // What is not there cannot be dropped, and need not be.
-                script.limit_bounding(step, keep | !bounding, last);
+                // What is not there cannot be dropped, and need not be; a user
+                // namespace starts with all of them.
+                let there = if self.plan.namespaces.has(NamespaceKind::User) {
+                    u64::MAX
+                } else {
+                    bounding
+                };
+                script.limit_bounding(step, keep | !there, last);
             }
             LastOp::SetIdentity { uid, gid, groups } => {
                 script.set_identity(step, *uid, *gid, groups.as_deref());

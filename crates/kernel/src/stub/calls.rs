@@ -64,6 +64,68 @@ impl Script {
         self.add(step, "clone(CLONE_PARENT)", entry);
     }
 
+    /// A session of its own; in it the terminal on descriptor 0 becomes the
+    /// controlling one.
+    pub fn start_session(&mut self, step: usize, terminal: bool) {
+        self.call(step, ("setsid", libc::SYS_setsid), 0, [0]);
+        if terminal {
+            let arguments = [0, libc::TIOCSCTTY, 0];
+            let call = ("ioctl(TIOCSCTTY)", libc::SYS_ioctl);
+            self.call(step, call, 0, arguments);
+        }
+    }
+
+    /// setns(2) on an inherited descriptor of a pid namespace.
+    pub fn join_pid_namespace(&mut self, step: usize, number: u32) {
+        let arguments = [fd(number), libc::CLONE_NEWPID as u64];
+        self.call(step, ("setns(CLONE_NEWPID)", libc::SYS_setns), 0, arguments);
+    }
+
+    /// Makes a procfs of the pid namespace the stub is in; the parent hears the
+    /// number of its descriptor.
+    pub fn make_procfs(&mut self, step: usize, options: &[(&str, Option<&str>)]) {
+        const FSOPEN_CLOEXEC: u64 = 1;
+        const FSMOUNT_CLOEXEC: u64 = 1;
+        const SET_FLAG: u64 = 0;
+        const SET_STRING: u64 = 1;
+        const CMD_CREATE: u64 = 6;
+        let fstype = self.add_string("proc");
+        let open = ("fsopen(\"proc\")", libc::SYS_fsopen);
+        self.call(step, open, flag::KEEP_RESULT, [fstype, FSOPEN_CLOEXEC]);
+        for (key, value) in options {
+            let command = if value.is_some() {
+                SET_STRING
+            } else {
+                SET_FLAG
+            };
+            let (key, value) = (
+                self.add_string(key),
+                value.map_or(0, |value| self.add_string(value)),
+            );
+            let set = ("fsconfig(proc)", libc::SYS_fsconfig);
+            self.call(step, set, flag::KEPT_0, [0, command, key, value, 0]);
+        }
+        let create = ("fsconfig(proc, FSCONFIG_CMD_CREATE)", libc::SYS_fsconfig);
+        self.call(step, create, flag::KEPT_0, [0, CMD_CREATE, 0, 0, 0]);
+        let flags = flag::KEPT_0 | flag::REPORT_RESULT;
+        let mount = ("fsmount(proc)", libc::SYS_fsmount);
+        self.call(step, mount, flags, [0, FSMOUNT_CLOEXEC, 0]);
+    }
+
+    /// setrlimit(2) on itself; `u64::MAX` is unlimited.
+    pub fn set_limit(&mut self, step: usize, resource: u32, soft: u64, hard: u64) {
+        let mut limit = soft.to_ne_bytes().to_vec();
+        limit.extend_from_slice(&hard.to_ne_bytes());
+        let arguments = [0, u64::from(resource), self.add_data(&limit), 0];
+        self.call(step, ("prlimit64", libc::SYS_prlimit64), 0, arguments);
+    }
+
+    /// personality(2)
+    pub fn set_personality(&mut self, step: usize, domain: u32) {
+        let arguments = [u64::from(domain)];
+        self.call(step, ("personality", libc::SYS_personality), 0, arguments);
+    }
+
     /// The parent's death is ours no more.
     pub fn outlive_parent(&mut self, step: usize) {
         let name = "prctl(PR_SET_PDEATHSIG, 0)";

@@ -136,6 +136,8 @@ mod flag {
     pub(super) const REPORT_RESULT: u32 = 1 << 8;
     pub(super) const TOLERATE: u32 = 1 << 9;
     pub(super) const REMEMBER: u32 = 1 << 10;
+    pub(super) const KEEP_RESULT: u32 = 1 << 11;
+    pub(super) const KEPT_0: u32 = 1 << 12;
 }
 
 /// A script under construction. Every method takes the index of the step it

@@ -9,7 +9,6 @@ use kernel::mount::FsContext;
 use kernel::{Errno, fs, mount};
 use plan::{ClassicFlags, FsParameter, MountOp, MountSource};
 
-use super::attributes::{attributes_of, flags_of};
 use super::{Build, StepError, StepResult, refuse};
 
 impl Build<'_> {
@@ -29,8 +28,7 @@ impl Build<'_> {
             context.set_string("source", source)?;
         }
         set_parameters(&context, parameters)?;
-        if fstype == "tmpfs" && !parameters.iter().any(|p| p.key == "mode") {
-            // A new tmpfs looks like the directory it covers.
+        if is_tmpfs_without_mode(fstype, parameters) {
             let mode = fs::stat(target.as_fd())?.mode;
             context.set_string("mode", &format!("{mode:o}"))?;
         }
@@ -45,8 +43,8 @@ impl Build<'_> {
         Ok(self.place(op, &tree, &target)?)
     }
 
-    /// `iversion` and `silent` are no parameters of any file system: mount(2) alone
-    /// can pass them. On the descriptor of the target, never on its path.
+    /// What only mount(2) can pass: flags that are parameters of no file system, and
+    /// values too long for fsconfig. On the descriptor of the target, never its path.
     pub(super) fn mount_classic(
         &mut self,
         op: &MountOp,
@@ -67,46 +65,58 @@ impl Build<'_> {
         if classic.contains(ClassicFlags::SILENT) {
             flags |= mount::CLASSIC_SILENT;
         }
-        let mut data = Vec::new();
-        for parameter in parameters {
-            data.push(match &parameter.value {
-                Some(value) => format!("{}={value}", parameter.key),
-                None => parameter.key.clone(),
-            });
+        let mut data: Vec<String> = parameters.iter().map(render).collect();
+        if is_tmpfs_without_mode(fstype, parameters) {
+            data.push(format!("mode={:o}", fs::stat(target.as_fd())?.mode));
+        }
+        if let Some(label) = &op.label {
+            data.push(format!("context=\"{label}\""));
         }
         let source = source.as_deref().unwrap_or(fstype);
+        let covered = fs::stat(target.as_fd())?.mount_id;
         mount::classic_mount_on_fd(source, target.as_fd(), fstype, flags, &data.join(","))?;
-        // What was found below the new mount is found on it now.
-        let mounted = self.root()?.look_up(&op.target)?;
-        let mut own = op.attributes;
-        if op.read_only_later {
-            own.set.remove(plan::AttrFlags::READ_ONLY);
+        // mount(2) gives no descriptor. What is found there now must be another mount.
+        let mounted = super::mounts::look_up(self.root()?, op)?;
+        if fs::stat(mounted.as_fd())?.mount_id == covered {
+            let moved = format!("{} was moved while it was mounted on", op.target);
+            return Err(refuse(Errno::STALE, moved).into());
         }
-        if !own.is_empty() {
-            mount::set_attributes(mounted.as_fd(), false, &attributes_of(&own))?;
+        if op.copy_up {
+            Self::copy_up(&mounted, &target)?;
         }
-        Ok(())
+        Self::set_own_attributes(op, &mounted)?;
+        Ok(Self::set_propagation(op, &mounted)?)
     }
 
     /// `remount`: what is mounted there gets new parameters and attributes.
     pub(super) fn remount(&mut self, op: &MountOp, parameters: &[FsParameter]) -> StepResult {
-        let target = self.root()?.look_up(&op.target)?;
+        let target = super::mounts::look_up(self.root()?, op)?;
         if !parameters.is_empty() {
             let context = FsContext::pick(target.as_fd())?;
             set_parameters(&context, parameters)?;
             context.reconfigure()?;
         }
-        let mut attributes = attributes_of(&op.attributes);
-        // As with mount(2), what a remount does not name is off again.
-        attributes.clear |= flags_of(plan::AttrFlags::READ_ONLY) & !attributes.set;
-        mount::set_attributes(target.as_fd(), false, &attributes).map_err(|error| {
+        Self::set_own_attributes(op, &target).map_err(|error| {
             if error.errno() == Errno::INVAL {
                 return refuse(Errno::INVAL, format!("{} is not a mount", op.target));
             }
             error
         })?;
-        Ok(())
+        Ok(Self::set_propagation(op, &target)?)
     }
+}
+
+/// `size=64k`, or a flag.
+fn render(parameter: &FsParameter) -> String {
+    match &parameter.value {
+        Some(value) => format!("{}={value}", parameter.key),
+        None => parameter.key.clone(),
+    }
+}
+
+/// A new tmpfs looks like the directory it covers.
+fn is_tmpfs_without_mode(fstype: &str, parameters: &[FsParameter]) -> bool {
+    fstype == "tmpfs" && !parameters.iter().any(|p| p.key == "mode")
 }
 
 /// A refused parameter names the option it came from.

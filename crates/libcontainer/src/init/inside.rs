@@ -47,7 +47,9 @@ impl Build<'_> {
         }
         self.bind_console(&peer)?;
         self.channel.say_with(&InitMessage::Console, &controller)?;
-        tty::set_controlling(peer.as_fd())?;
+        if !self.plan.namespaces.fork_into_pid_namespace {
+            tty::set_controlling(peer.as_fd())?;
+        }
         for stream in 0..3 {
             process::duplicate_to(peer.as_fd(), stream, false)?;
         }

@@ -171,7 +171,10 @@ impl Build<'_> {
         // So is its umask: what is made for the container has the modes it is made with.
         process::set_umask(0o022);
         // Out of the caller's session: its terminal is none of the container's either.
-        process::start_session()?;
+        if !self.plan.namespaces.fork_into_pid_namespace {
+            // The one that goes on in there starts its own.
+            process::start_session()?;
+        }
         let early = &self.plan.namespaces.before_clone;
         if early.iter().any(|(kind, _)| *kind == NamespaceKind::User) {
             crate::parent::become_root()?;

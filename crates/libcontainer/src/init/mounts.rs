@@ -38,10 +38,9 @@ impl Build<'_> {
             let target = fs::read_link(tree.as_fd())?;
             return self.root()?.make_symlink(&op.target, &target, false);
         }
-        let named =
-            |kinds: &[PropagationKind]| op.propagation.iter().any(|p| kinds.contains(&p.kind));
-        if !named(&[PropagationKind::Shared]) {
-            // It still is of the host's peer group. `shared` wants just that.
+        let shared = |p: &plan::Propagation| p.kind == PropagationKind::Shared && p.recursive;
+        if !op.propagation.iter().any(shared) {
+            // It still is of the host's peer group; `rshared` wants just that.
             let kind = self.kind_for_trees();
             mount::set_attributes(tree.as_fd(), true, &propagation_of(kind))?;
         }
@@ -60,6 +59,17 @@ impl Build<'_> {
         tree: &OwnedFd,
         target: &OwnedFd,
     ) -> kernel::Result<()> {
+        Self::set_own_attributes(op, tree)?;
+        mount::move_mount(tree.as_fd(), target.as_fd())?;
+        Self::set_propagation(op, tree)?;
+        if op.target == "/proc" {
+            self.proc_identity = None;
+        }
+        Ok(())
+    }
+
+    /// What the options say of this mount, and of it and all below it.
+    pub(super) fn set_own_attributes(op: &MountOp, tree: &OwnedFd) -> kernel::Result<()> {
         if !op.recursive_attributes.is_empty() {
             let attributes = attributes_of(&op.recursive_attributes);
             mount::set_attributes(tree.as_fd(), true, &attributes)?;
@@ -68,18 +78,18 @@ impl Build<'_> {
         if op.read_only_later {
             own.set.remove(plan::AttrFlags::READ_ONLY);
         }
-        if !own.is_empty() {
-            mount::set_attributes(tree.as_fd(), false, &attributes_of(&own))?;
+        if own.is_empty() {
+            return Ok(());
         }
-        mount::move_mount(tree.as_fd(), target.as_fd())?;
-        for propagation in &op.propagation {
+        mount::set_attributes(tree.as_fd(), false, &attributes_of(&own))
+    }
+
+    /// The propagation words, one by one, in order.
+    pub(super) fn set_propagation(op: &MountOp, tree: &OwnedFd) -> kernel::Result<()> {
+        op.propagation.iter().try_for_each(|propagation| {
             let kind = kind_of(propagation.kind);
-            mount::change_propagation_fd(tree.as_fd(), propagation.recursive, kind)?;
-        }
-        if op.target == "/proc" {
-            self.proc_identity = None;
-        }
-        Ok(())
+            mount::change_propagation_fd(tree.as_fd(), propagation.recursive, kind)
+        })
     }
 
     /// The directory to mount on, made when it is missing.
@@ -168,7 +178,7 @@ impl Build<'_> {
 }
 
 /// The target, if it is there. proc and sysfs never through a symlink at the end.
-fn look_up(root: &Root, op: &MountOp) -> kernel::Result<OwnedFd> {
+pub(super) fn look_up(root: &Root, op: &MountOp) -> kernel::Result<OwnedFd> {
     let strict = matches!(
         &op.source,
         MountSource::Filesystem { fstype, .. } if fstype == "proc" || fstype == "sysfs"

@@ -3,6 +3,7 @@
 //! | file | phase |
 //! |---|---|
 //! | `slots.rs` | before the clone: everything init inherits is opened |
+//! | `procfs.rs` | a procfs of a pid namespace that init only joins |
 //! | `clone.rs` | the clone itself |
 //! | `conversation.rs` | what init asks for, in the order of `sync.rs` |
 //! | `hooks.rs` | hooks outside the container |
@@ -10,6 +11,7 @@
 mod clone;
 mod conversation;
 mod hooks;
+mod procfs;
 mod slots;
 
 pub(crate) use clone::{become_root, clone_init, flag_of};

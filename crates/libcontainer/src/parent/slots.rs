@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kernel::{Errno, fs, mount, namespace};
 use plan::{DeviceKind, ParentOp, ParentPhase, Plan, Slot, Step};
 
-use super::{failed, steps_of};
+use super::{failed, procfs, steps_of};
 use crate::error::{Doing, Result};
 
 /// The descriptors init inherits, by [`Slot`].
@@ -94,6 +94,14 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
             major,
             minor,
         } => slots.put(*slot, open_device(path, *kind, (*major, *minor))?),
+        ParentOp::OpenProcfs {
+            slot,
+            pid_namespace,
+            parameters,
+        } => {
+            let procfs = procfs::open(slots.get(*pid_namespace)?, parameters)?;
+            slots.put(*slot, procfs);
+        }
         ParentOp::OpenNull { slot } => {
             slots.put(*slot, open_device("/dev/null", DeviceKind::Char, (1, 3))?);
         }

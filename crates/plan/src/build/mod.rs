@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod rootfs;
 pub(crate) mod security;
 pub(crate) mod sysctl;
+mod time_offsets;
 
 use oci_spec::runtime::Process;
 
@@ -140,10 +141,10 @@ pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, E
     validate::check_annotations(&mut context);
     validate::check_privilege(&mut context);
     validate::refuse_unsupported(&mut context);
+    time_offsets::build(&mut context);
     idmap::build(&mut context);
     rootfs::build(&mut context);
     mounts::build(&mut context);
-    namespaces::point_procfs(&mut context);
     devices::build(&mut context);
     let hooks = hooks::build(&mut context);
     let process = context.spec.process().as_ref();

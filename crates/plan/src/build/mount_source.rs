@@ -6,8 +6,8 @@ use super::mounts::{Entry, missing_type};
 use super::rootfs::on_host;
 use crate::error::quote;
 use crate::{
-    AttrFlags, CgroupMode, ClassicFlags, FsParameter, MountSource, NamespaceKind, ParentOp,
-    PlanError, Problem,
+    AttrFlags, CgroupMode, ClassicFlags, ConfigPath, FsParameter, MountSource, NamespaceKind,
+    ParentOp, PlanError, Problem, Slot,
 };
 use oci_spec::runtime::LinuxIdMapping;
 
@@ -163,6 +163,24 @@ fn render(parameter: &FsParameter) -> String {
     }
 }
 
+/// The procfs of a joined pid namespace, which init never enters.
+fn open_procfs(
+    context: &mut Context<'_>,
+    at: &ConfigPath,
+    parameters: &[FsParameter],
+) -> Option<Slot> {
+    let joined = context.namespaces.join.iter();
+    let (_, pid_namespace) = *joined.rev().find(|(kind, _)| *kind == NamespaceKind::Pid)?;
+    let slot = context.slot();
+    let op = ParentOp::OpenProcfs {
+        slot,
+        pid_namespace,
+        parameters: parameters.to_vec(),
+    };
+    context.parent(at.clone(), op);
+    Some(slot)
+}
+
 /// A new instance of a file system.
 fn decode_filesystem(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<MountSource> {
     let fstype = entry.kind();
@@ -192,6 +210,11 @@ fn decode_filesystem(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Mou
         let found = quote(source.as_deref().unwrap_or_default());
         context.problem(PlanError::invalid(entry.at.field("source"), wanted, found));
         return None;
+    }
+    if fstype == "proc"
+        && let Some(slot) = open_procfs(context, &entry.at, &parameters)
+    {
+        return Some(MountSource::Tree { slot });
     }
     Some(MountSource::Filesystem {
         fstype: fstype.to_owned(),

@@ -4,10 +4,7 @@ use oci_spec::runtime::LinuxNamespaceType;
 
 use super::Context;
 use crate::spec::path_text;
-use crate::{
-    CgroupMode, ConfigPath, FsParameter, InitOp, MountSource, NamespaceKind, ParentOp, PlanError,
-    Problem, Slot,
-};
+use crate::{CgroupMode, ConfigPath, InitOp, NamespaceKind, ParentOp, PlanError, Problem, Slot};
 
 /// The order of joining. Names and ipc before the user namespace, so that they are
 /// joined with the caller's privileges where those suffice; the mount namespace
@@ -193,48 +190,6 @@ fn add_entry_steps(context: &mut Context<'_>, wanted: &[Wanted<'_>]) {
     if context.namespaces.is_new(NamespaceKind::Network) {
         context.init(from(NamespaceKind::Network), InitOp::BringUpLoopback);
     }
-}
-
-/// Since Linux 6.17 a procfs can be made for another pid namespace than the maker's.
-const PIDNS_SINCE: (u32, u32) = (6, 17);
-
-/// Makes every new procfs that of a joined pid namespace. Init builds the
-/// container from outside of it, and a procfs is that of its maker's own: without
-/// this the container would see the processes of the host.
-pub(crate) fn point_procfs(context: &mut Context<'_>) {
-    if !context.namespaces.fork_into_pid_namespace {
-        return;
-    }
-    let mut refused = Vec::new();
-    for step in &mut context.init {
-        let InitOp::Mount(mount) = &mut step.op else {
-            continue;
-        };
-        let MountSource::Filesystem {
-            fstype, parameters, ..
-        } = &mut mount.source
-        else {
-            continue;
-        };
-        if fstype != "proc" {
-            continue;
-        }
-        if context.host.kernel < PIDNS_SINCE {
-            let (major, minor) = context.host.kernel;
-            let text = format!(
-                "a new procfs for a joined pid namespace needs Linux 6.17, this is {major}.{minor}"
-            );
-            let hint = "bind the /proc of a process in that namespace's container";
-            refused.push(PlanError::unsupported(step.from.clone(), text).hint(hint));
-        }
-        parameters.push(FsParameter {
-            key: "pidns".to_owned(),
-            // Init has joined it with setns(2), which concerns its children only.
-            value: Some("/proc/self/ns/pid_for_children".to_owned()),
-            from: step.from.clone(),
-        });
-    }
-    context.problems.append(&mut refused);
 }
 
 /// The spec's word.

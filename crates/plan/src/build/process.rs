@@ -7,7 +7,9 @@ use oci_spec::runtime::Process;
 use super::Context;
 use crate::path::clean_absolute;
 use crate::spec::path_text;
-use crate::{ConfigPath, InitOp, LastOp, ParentOp, PlanError, Problem, Program, Rlimit};
+use crate::{
+    ConfigPath, InitOp, LastOp, NamespaceKind, ParentOp, PlanError, Problem, Program, Rlimit,
+};
 
 /// Adds the steps of `process`, but for identity, security and console.
 pub(crate) fn build(context: &mut Context<'_>, process: &Process) -> Program {
@@ -56,7 +58,12 @@ fn add_rlimits(context: &mut Context<'_>, process: &Process) {
             context.problem(PlanError::conflict(at.field("soft"), text));
             continue;
         }
-        context.parent(at, ParentOp::SetRlimit(Rlimit { name, soft, hard }));
+        let limit = Rlimit { name, soft, hard };
+        if context.has(NamespaceKind::User) {
+            context.parent(at, ParentOp::SetRlimit(limit));
+        } else {
+            context.last(at, LastOp::SetRlimit(limit));
+        }
     }
 }
 

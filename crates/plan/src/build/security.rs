@@ -15,6 +15,7 @@ const CAP_SYS_ADMIN: u32 = 21;
 /// the kernel wants CAP_SYS_ADMIN, so it must come before the identity changes.
 pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
     check_labels(context, process);
+    add_personality(context);
     let sealed = process.no_new_privileges() == Some(true);
     if sealed {
         let from = ConfigPath::new("process.noNewPrivileges");
@@ -41,6 +42,24 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
     }
     let late = sealed;
     context.last(from, LastOp::LoadSeccomp { late, program });
+}
+
+/// `linux.personality`: what uname(2) says and how addresses are laid out.
+fn add_personality(context: &mut Context<'_>) {
+    /// `PER_LINUX32`, linux/personality.h
+    const LINUX32: u32 = 8;
+    let linux = context.linux();
+    let Some(personality) = linux.and_then(|l| l.personality().as_ref()) else {
+        return;
+    };
+    if personality.flags().as_ref().is_some_and(|f| !f.is_empty()) {
+        let at = ConfigPath::new("linux.personality.flags");
+        context.warn(at, "the spec defines no flags yet, so they are ignored");
+    }
+    if personality.domain() == oci_spec::runtime::LinuxPersonalityDomain::PerLinux32 {
+        let from = ConfigPath::new("linux.personality.domain");
+        context.last(from, LastOp::SetPersonality { domain: LINUX32 });
+    }
 }
 
 /// Labels for a module that is not there would silently protect nothing.

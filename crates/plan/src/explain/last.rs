@@ -1,6 +1,7 @@
 //! What the sealed stub does, in words.
 
 use super::inside::{say_hook, word};
+use super::outside::say_limit;
 use crate::build::capabilities::CAPABILITIES;
 use crate::{CapabilitySets, LastOp, Program};
 
@@ -10,6 +11,8 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
         LastOp::ForkIntoPidNamespace => {
             "fork into the joined pid namespace, where only the stub is seen".to_owned()
         }
+        LastOp::SetRlimit(limit) => say_limit(limit),
+        LastOp::SetPersonality { domain } => format!("set the personality to {domain:#x}"),
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp { program, .. } => {
             let size = program.instructions.len();

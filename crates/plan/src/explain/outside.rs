@@ -33,6 +33,7 @@ impl<'a> Sources<'a> {
                 } => (slot, path.as_str(), *recursive),
                 ParentOp::OpenHostDevice { slot, path, .. } => (slot, path.as_str(), false),
                 ParentOp::OpenNull { slot } => (slot, "/dev/null", false),
+                ParentOp::OpenProcfs { slot, .. } => (slot, "that procfs", false),
                 _ => continue,
             };
             sources.insert(*slot, Source { path, recursive });
@@ -88,6 +89,7 @@ pub(super) fn say(op: &ParentOp) -> String {
             "open the host's {path}, verified to be {}",
             number(*kind, *major, *minor)
         ),
+        ParentOp::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
         ParentOp::OpenNull { .. } => {
             let device = number(DeviceKind::Char, 1, 3);
             format!("open the host's /dev/null, verified to be {device}")
@@ -144,7 +146,7 @@ fn say_map(groups: bool, map: &[IdMapping]) -> String {
     format!("map {what} {} of the host", lines.join(", "))
 }
 
-fn say_limit(limit: &Rlimit) -> String {
+pub(super) fn say_limit(limit: &Rlimit) -> String {
     let value = |value: u64| match value {
         u64::MAX => "unlimited".to_owned(),
         _ => value.to_string(),

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Hook;
+use super::{Hook, Rlimit};
 
 /// When a [`LastOp`] runs. The order of the variants is the order of the phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +38,15 @@ pub enum LastOp {
     /// Forks into the pid namespace that init joined; the child goes on, the
     /// outer process reports the child's pid and leaves.
     ForkIntoPidNamespace,
+    /// `setrlimit` on itself, while it still may raise a hard limit. (From outside
+    /// prlimit(2) wants the same uid or CAP_SYS_RESOURCE.) With a user namespace the
+    /// parent does it instead: `ParentOp::SetRlimit`.
+    SetRlimit(Rlimit),
+    /// personality(2)
+    SetPersonality {
+        /// `PER_LINUX32`
+        domain: u32,
+    },
     /// `prctl(PR_SET_NO_NEW_PRIVS)`
     NoNewPrivileges,
     /// `seccomp(SECCOMP_SET_MODE_FILTER)`
@@ -96,7 +105,9 @@ impl LastOp {
     pub const fn phase(&self) -> LastPhase {
         match self {
             Self::ForkIntoPidNamespace => LastPhase::Fork,
-            Self::NoNewPrivileges => LastPhase::Privileged,
+            Self::NoNewPrivileges | Self::SetRlimit(_) | Self::SetPersonality { .. } => {
+                LastPhase::Privileged
+            }
             Self::LoadSeccomp { late: false, .. } => LastPhase::EarlySeccomp,
             Self::OwnStdio { .. }
             | Self::LimitBounding { .. }

@@ -161,7 +161,9 @@ impl Namespaces {
 
     /// Whether the container gets a new namespace of this kind.
     pub fn is_new(&self, kind: NamespaceKind) -> bool {
-        self.clone.contains(&kind) || (kind == NamespaceKind::Cgroup && self.unshare_cgroup)
+        self.clone.contains(&kind)
+            || (kind == NamespaceKind::Cgroup && self.unshare_cgroup)
+            || (kind == NamespaceKind::Time && self.parent_unshares_time)
     }
 }
 

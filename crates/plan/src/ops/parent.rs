@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hook, NamespaceKind, Slot};
+use super::{FsParameter, Hook, NamespaceKind, Slot};
 
 /// When a [`ParentOp`] runs. The order of the variants is the order of the phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,6 +50,16 @@ pub enum ParentOp {
         no_follow: bool,
         /// `copy-symlink`: a source that is a symlink is recreated, not mounted.
         copy_symlink: bool,
+    },
+    /// Makes a procfs of a joined pid namespace: init stays outside of it, and a
+    /// procfs shows the namespace of who makes it.
+    OpenProcfs {
+        /// Where it goes.
+        slot: Slot,
+        /// The pid namespace.
+        pid_namespace: Slot,
+        /// Options, as in `MountSource::Filesystem`.
+        parameters: Vec<FsParameter>,
     },
     /// Clones the host's own device node, for containers that may not `mknod`.
     OpenHostDevice {
@@ -102,6 +112,7 @@ impl ParentOp {
             | Self::OpenRoot { .. }
             | Self::OpenMountSource { .. }
             | Self::OpenHostDevice { .. }
+            | Self::OpenProcfs { .. }
             | Self::OpenNull { .. }
             | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
             Self::WriteIdMap { .. } => ParentPhase::IdMap,

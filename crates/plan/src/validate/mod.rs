@@ -87,15 +87,10 @@ pub(crate) fn refuse_unsupported(context: &mut Context<'_>) {
         present.push(("process.ioPriority", process.io_priority().is_some()));
     }
     if let Some(linux) = context.linux() {
-        let offsets = linux.time_offsets().as_ref();
         let devices = linux.net_devices().as_ref();
-        let domain = linux.personality().as_ref().map(|p| p.domain());
-        let other = oci_spec::runtime::LinuxPersonalityDomain::PerLinux32;
-        present.push(("linux.timeOffsets", offsets.is_some_and(|o| !o.is_empty())));
         present.push(("linux.netDevices", devices.is_some_and(|d| !d.is_empty())));
         present.push(("linux.intelRdt", linux.intel_rdt().is_some()));
         present.push(("linux.memoryPolicy", linux.memory_policy().is_some()));
-        present.push(("linux.personality.domain", domain == Some(other)));
     }
     for (path, there) in present {
         if there {

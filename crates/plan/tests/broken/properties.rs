@@ -55,7 +55,7 @@ fn top_level_and_namespaces() {
         (
             "linux/timeOffsets",
             json!({"boottime": {"secs": 1}}),
-            "linux.timeOffsets: not supported yet",
+            "linux.timeOffsets: needs a new time namespace (without a path) in linux.namespaces",
         ),
         (
             "linux/netDevices",

@@ -1,0 +1,85 @@
+//! A procfs of a joined pid namespace.
+//!
+//! A procfs shows the pid namespace of the process that makes it, and init never
+//! is in a joined one: it builds from outside. So a sealed stub goes in, makes the
+//! file system, and waits until its descriptor was fetched. Strangers in there see
+//! the stub and a socket, nothing of the host (CVE-2019-5736, CVE-2016-9962).
+//!
+//! ```text
+//! corten ──fork, exec──► stub: setns(pid) ──clone(CLONE_PARENT)──► fsopen, fsmount
+//!    ◄──── Forked{pid}, Result{descriptor}, pidfd_getfd ──────────┘ leaves at end of file
+//! ```
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use kernel::process::Forked;
+use kernel::stub::{Message, Script};
+use kernel::{Errno, memfd, pidfd, process, socket};
+use plan::FsParameter;
+
+use crate::sync::{Channel, Received};
+
+/// Makes it; the result is a detached mount.
+pub(super) fn open(
+    pid_namespace: BorrowedFd<'_>,
+    parameters: &[FsParameter],
+) -> kernel::Result<OwnedFd> {
+    let (ours, theirs) = socket::seqpacket_pair()?;
+    let script = script(&theirs, pid_namespace, parameters);
+    let image = memfd::sealed_memfd("corten-stub", &[&script.assemble()?])?;
+    let Forked::Parent { pidfd: outer, .. } = process::fork()? else {
+        become_stub(&image, &[theirs.as_fd(), pid_namespace]);
+    };
+    drop(theirs);
+    let channel = Channel::new(ours);
+    let mut inner = None;
+    let fetched = loop {
+        match channel.receive()? {
+            Received::Stub(Message::Forked { pid }) => {
+                pidfd::wait(outer.as_fd())?;
+                inner = Some(pidfd::open(pid)?);
+            }
+            Received::Stub(Message::Result { value, .. }) => match &inner {
+                Some(inner) => break pidfd::get_fd(inner.as_fd(), value),
+                None => break Err(kernel::Error::new(Errno::BADMSG, "receive(procfs)")),
+            },
+            Received::Stub(Message::Failed { call, errno, .. }) => {
+                let name = script.call_names().get(call).copied();
+                break Err(kernel::Error::new(errno, name.unwrap_or("stub")));
+            }
+            _ => break Err(kernel::Error::new(Errno::CHILD, "make a procfs")),
+        }
+    };
+    // The end of the conversation is its sign to leave.
+    drop(channel);
+    pidfd::wait(inner.as_ref().unwrap_or(&outer).as_fd())?;
+    fetched
+}
+
+fn script(socket: &OwnedFd, pid_namespace: BorrowedFd<'_>, parameters: &[FsParameter]) -> Script {
+    let number = |fd: BorrowedFd<'_>| fd.as_raw_fd().cast_unsigned();
+    let options: Vec<(&str, Option<&str>)> = parameters
+        .iter()
+        .map(|p| (p.key.as_str(), p.value.as_deref()))
+        .collect();
+    let mut script = Script::new(number(socket.as_fd()), None);
+    script.die_with_parent(0);
+    script.join_pid_namespace(0, number(pid_namespace));
+    script.fork_into_pid_namespace(0);
+    script.die_with_parent(0);
+    script.make_procfs(0, &options);
+    script.await_parent(0);
+    script
+}
+
+/// The child: nothing of it is left after this.
+fn become_stub(image: &OwnedFd, kept: &[BorrowedFd<'_>]) -> ! {
+    let ready = kept.iter().try_for_each(|fd| process::keep_on_exec(*fd));
+    if ready.is_ok()
+        && let Ok(argv) = process::c_strings(&["corten-stub"])
+    {
+        process::execute_fd(image.as_fd(), &argv, &[]);
+    }
+    // The parent sees the end of the conversation.
+    process::exit_now(1)
+}

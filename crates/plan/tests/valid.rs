@@ -112,8 +112,7 @@ fn run_with_a_terminal() {
 }
 
 /// Docker: a seccomp profile, limits, binds of three files, ambient-less capabilities.
-#[test]
-fn docker_like() {
+fn docker_config() -> Value {
     let mut config = template();
     config["process"]["user"] = json!({"uid": 0, "gid": 0, "additionalGids": [0, 10]});
     config["process"]["oomScoreAdj"] = json!(0);
@@ -141,7 +140,12 @@ fn docker_like() {
         "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
         "syscalls": [{"names": ["read", "write", "execve"], "action": "SCMP_ACT_ALLOW"}],
     });
-    let plan = build(&config);
+    config
+}
+
+#[test]
+fn docker_like() {
+    let plan = build(&docker_config());
     let warnings: Vec<String> = plan
         .warnings
         .iter()

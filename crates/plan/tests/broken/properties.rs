@@ -73,9 +73,9 @@ fn top_level_and_namespaces() {
             "linux.memoryPolicy: not supported yet",
         ),
         (
-            "linux/personality",
-            json!({"domain": "LINUX32"}),
-            "linux.personality.domain: not supported yet",
+            "linux/namespaces",
+            json!([{"type": "mount"}, {"type": "time", "path": 7}]),
+            "linux.namespaces[1].path: expected a string, found 7",
         ),
         (
             "process/scheduler",

@@ -31,24 +31,29 @@ impl Conversation<'_> {
     /// Answers until the stub is ready. `init` becomes the process that goes on
     /// inside a joined pid namespace.
     pub(crate) fn until_ready(&mut self, init: &mut Init) -> Result<()> {
-        loop {
+        // The process inside a joined pid namespace may speak before the one outside
+        // has told of it.
+        let (mut forked, mut ready) = (!self.plan.namespaces.fork_into_pid_namespace, false);
+        while !(forked && ready) {
             match self
                 .channel
                 .receive()
                 .doing(|| "message of init".to_owned())?
             {
                 Received::Init(message, fd) => self.answer(message, fd, init)?,
-                Received::Stub(Message::Ready) => return self.set_limits(init),
+                Received::Stub(Message::Ready) => ready = true,
                 Received::Stub(Message::Forked { pid }) => {
                     // The outer process leaves; the one inside is our child too.
                     pidfd::wait(init.pidfd.as_fd()).doing(|| "outer process".to_owned())?;
                     init.pid = pid;
                     init.pidfd = pidfd::open(pid).doing(|| format!("process {pid}"))?;
+                    forked = true;
                 }
                 Received::Stub(message) => return Err(self.stub_error(message)),
                 Received::End => return Err(diagnose::init_died(init, self.cgroup)),
             }
         }
+        self.set_limits(init)
     }
 
     fn answer(&mut self, message: InitMessage, fd: Option<OwnedFd>, init: &Init) -> Result<()> {

@@ -32,22 +32,23 @@ pub(super) fn open(
     };
     drop(theirs);
     let channel = Channel::new(ours);
-    let mut inner = None;
+    // The one inside may speak before the one outside has told of it.
+    let (mut inner, mut made) = (None, None);
     let fetched = loop {
         match channel.receive()? {
             Received::Stub(Message::Forked { pid }) => {
                 pidfd::wait(outer.as_fd())?;
                 inner = Some(pidfd::open(pid)?);
             }
-            Received::Stub(Message::Result { value, .. }) => match &inner {
-                Some(inner) => break pidfd::get_fd(inner.as_fd(), value),
-                None => break Err(kernel::Error::new(Errno::BADMSG, "receive(procfs)")),
-            },
+            Received::Stub(Message::Result { value, .. }) => made = Some(value),
             Received::Stub(Message::Failed { call, errno, .. }) => {
                 let name = script.call_names().get(call).copied();
                 break Err(kernel::Error::new(errno, name.unwrap_or("stub")));
             }
             _ => break Err(kernel::Error::new(Errno::CHILD, "make a procfs")),
+        }
+        if let (Some(inner), Some(number)) = (&inner, made) {
+            break pidfd::get_fd(inner.as_fd(), number);
         }
     };
     // The end of the conversation is its sign to leave.

@@ -74,9 +74,10 @@ fn count(number: usize, noun: &str) -> String {
     }
 }
 
-/// `<command> <id>: <error>`
+/// `<command> <id>: <error>`. An id that can be none is left out: the error is
+/// about it, and shows what of it can be shown.
 pub fn describe(command: &str, id: Option<&str>, error: &CommandError) -> String {
-    match id {
+    match id.filter(|id| plan::id::check(id).is_ok()) {
         Some(id) => format!("{command} {id}: {error}"),
         None => format!("{command}: {error}"),
     }
@@ -125,6 +126,13 @@ mod tests {
             describe("state", Some("c1"), &missing),
             "state c1: --log: open /none/log: no such file or directory"
         );
+        for id in ["x".repeat(2000), "a\nb".to_owned()] {
+            let line = describe("state", Some(&id), &missing);
+            assert_eq!(
+                line,
+                "state: --log: open /none/log: no such file or directory"
+            );
+        }
         let problems = [1, 2].map(|n| describe("explain", None, &CommandError::Problems(n)));
         assert_eq!(
             problems[0],

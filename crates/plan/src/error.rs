@@ -28,15 +28,15 @@ pub enum Problem {
         wanted: &'static str,
     },
     /// The value is of the wrong type, form or range.
-    #[error("expected {wanted}, found {found}")]
+    #[error("expected {wanted}, found {}", cut(found))]
     Invalid {
         /// What would have been accepted.
         wanted: String,
-        /// What was there, rendered as JSON (strings in quotes, cut when long).
+        /// What was there, rendered as JSON (strings in quotes).
         found: String,
     },
     /// A word that is not one of a closed list.
-    #[error("unknown {what} {found:?} (one of: {one_of})")]
+    #[error("unknown {what} {} (one of: {one_of})", quote(found))]
     Unknown {
         /// The kind of word, "namespace".
         what: &'static str,
@@ -46,7 +46,7 @@ pub enum Problem {
         one_of: String,
     },
     /// The same thing twice, where the spec allows it once.
-    #[error("duplicate {what} {found:?} (already at {first})")]
+    #[error("duplicate {what} {} (already at {first})", quote(found))]
     Duplicate {
         /// The kind of thing, "namespace".
         what: &'static str,
@@ -135,7 +135,7 @@ impl Errors {
     /// These problems. A list that is empty all the same says so in its place.
     pub(crate) fn new(mut problems: Vec<PlanError>) -> Self {
         if problems.is_empty() {
-            let text = "the plan could not be made, and no chapter said why";
+            let text = "refused without a reason, which is a mistake of this program";
             problems.push(PlanError::conflict(ConfigPath::new("config.json"), text));
         }
         Self(problems)
@@ -178,12 +178,92 @@ pub struct Warning {
     pub text: String,
 }
 
+/// Characters of one value that an error line shows.
+const LONGEST_VALUE: usize = 64;
+
 /// A string of the configuration as JSON, cut when long: what `found` says.
 pub(crate) fn quote(text: &str) -> String {
-    const LIMIT: usize = 64;
-    let json = |text: &str| serde_json::Value::from(text).to_string();
-    match text.char_indices().nth(LIMIT) {
-        Some((cut, _)) => json(&format!("{}...", &text[..cut])),
+    let json = |text: &str| escape(&serde_json::Value::from(text).to_string());
+    match text.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => json(&format!("{}...", &text[..end])),
         None => json(text),
+    }
+}
+
+/// JSON escapes control characters below U+0020 only. Others that a terminal acts
+/// upon (U+009B starts a sequence as ESC [ does, U+202E turns the line round) are
+/// escaped here in the same notation.
+fn escape(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        let is_quiet = c.is_ascii_graphic() || c == ' ' || c.escape_debug().len() == 1;
+        if is_quiet {
+            text.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}
+
+/// A value that is rendered already, with its end left out when it is long.
+fn cut(found: &str) -> String {
+    // Room for a quoted string and a word or two around it.
+    match found.char_indices().nth(LONGEST_VALUE + 32) {
+        Some((end, _)) => format!("{}...", &found[..end]),
+        None => found.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConfigPath, PlanError, Problem, quote};
+
+    #[test]
+    fn values_are_shown_as_json_and_never_in_full_when_long() {
+        let long = "x".repeat(2000);
+        let cut = format!("\"{}...\"", "x".repeat(64));
+        for (text, shown) in [
+            ("", r#""""#),
+            ("a\nb\0", r#""a\nb\u0000""#),
+            ("say \"x\" \\", r#""say \"x\" \\""#),
+            ("gr\u{fc}n \u{1f600}", "\"gr\u{fc}n \u{1f600}\""),
+            (
+                "\u{7f}\u{9b}31m\u{202e}\u{e0001}",
+                r#""\u007f\u009b31m\u202e\udb40\udc01""#,
+            ),
+            (&long, &cut),
+        ] {
+            assert_eq!(quote(text), shown);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_problem_is_a_short_line() {
+        let long = "x".repeat(2000);
+        let first = ConfigPath::new("linux.sysctl").key(&long);
+        let problems = [
+            Problem::Invalid {
+                wanted: "a name".to_owned(),
+                found: long.clone(),
+            },
+            Problem::Unknown {
+                what: "namespace",
+                found: long.clone(),
+                one_of: "a, b".to_owned(),
+            },
+            Problem::Duplicate {
+                what: "sysctl",
+                found: long.clone(),
+                first: first.clone(),
+            },
+        ];
+        for problem in problems {
+            let line = PlanError::new(first.clone(), problem).to_string();
+            assert!(line.len() < 500, "{line}");
+        }
     }
 }

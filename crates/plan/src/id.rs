@@ -41,7 +41,7 @@ pub fn check(id: &str) -> Result<(), PlanError> {
     Err(PlanError::invalid(
         at(),
         "letters, digits and _ + . - (the first one neither . nor -)",
-        format!("{id:?}"),
+        crate::error::quote(id),
     ))
 }
 
@@ -71,10 +71,11 @@ mod tests {
         ];
         for id in bad {
             let text = check(id).map_err(|e| e.to_string());
+            let found = crate::error::quote(id);
             assert_eq!(
                 text,
                 Err(format!(
-                    "ID: expected letters, digits and _ + . - (the first one neither . nor -), found {id:?}"
+                    "ID: expected letters, digits and _ + . - (the first one neither . nor -), found {found}"
                 ))
             );
         }

@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// No key that anybody uses is longer.
+const LONGEST_KEY: usize = 128;
+
 /// The path of one property of `config.json`, or of the command-line flag or
 /// default that stands in its place.
 ///
@@ -56,10 +59,20 @@ impl ConfigPath {
         Self(Cow::Owned(format!("{}[{index}]", self.0)))
     }
 
-    /// `self["key"]`, for maps whose keys may hold dots.
+    /// `self["key"]`, for maps whose keys may hold dots. Only the first 128
+    /// characters of a key are kept: this is for people to read.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        Self(Cow::Owned(format!("{}[{key:?}]", self.0)))
+        let end = key.char_indices().nth(LONGEST_KEY);
+        let (key, more) = match end {
+            Some((end, _)) => (&key[..end], "..."),
+            None => (key, ""),
+        };
+        Self(Cow::Owned(format!(
+            "{}[{:?}]",
+            self.0,
+            format!("{key}{more}")
+        )))
     }
 
     /// The path as text.

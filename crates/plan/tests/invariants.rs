@@ -294,6 +294,7 @@ fn check_parent(plan: &Plan) {
             | ParentOp::OpenRoot { slot, .. }
             | ParentOp::OpenMountSource { slot, .. }
             | ParentOp::OpenHostDevice { slot, .. }
+            | ParentOp::OpenProcfs { slot, .. }
             | ParentOp::OpenNull { slot } => Some(slot.0),
             _ => None,
         })

@@ -188,7 +188,10 @@ fn check_path(path: &str, from: ConfigPath) -> Result<String, PlanError> {
         return Err(PlanError::invalid(from, wanted, quote(path)));
     }
     if clean == "/proc" || is_below(&clean, "/proc") {
-        let sentence = format!("{clean} is in /proc, where no device node can be made");
+        let sentence = format!(
+            "{} is in /proc, where no device node can be made",
+            quote(&clean)
+        );
         return Err(PlanError::conflict(from, sentence));
     }
     Ok(clean)
@@ -268,7 +271,7 @@ fn make(context: &mut Context<'_>, from: ConfigPath, device: Device) {
             let sentence = format!(
                 "{} can be neither made (no CAP_MKNOD in the first user namespace) \
                  nor bound from the host (no mount namespace of the container's own)",
-                device.path
+                quote(&device.path)
             );
             context.problem(PlanError::conflict(from, sentence));
             return;

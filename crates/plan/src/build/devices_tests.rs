@@ -144,7 +144,7 @@ fn a_node_that_can_be_neither_made_nor_bound_is_told() {
         .without(NamespaceKind::Mount);
     let built = fixture.build(build);
     assert_eq!(built.problems.len(), 1);
-    assert!(built.problems[0].starts_with("linux.devices[0]: /dev/fuse can be neither made"));
+    assert!(built.problems[0].starts_with("linux.devices[0]: \"/dev/fuse\" can be neither made"));
     assert_eq!(built.warnings.len(), 1);
 }
 
@@ -217,7 +217,7 @@ fn every_unusable_device_is_told() {
         format!(r#"linux.devices[0].path: {path}, found "dev/x""#),
         format!(r#"linux.devices[1].path: {path}, found "/""#),
         format!(r#"linux.devices[2].path: {path}, found "/dev/""#),
-        "linux.devices[3].path: /proc/x is in /proc, where no device node can be made".to_owned(),
+        "linux.devices[3].path: \"/proc/x\" is in /proc, where no device node can be made".to_owned(),
         r#"linux.devices[4].type: unknown device type "a" (one of: c, b, u, p)"#.to_owned(),
         "linux.devices[5].major: expected a device number from 0 to 4095, found -1 (-1 is a wildcard only in linux.resources.devices)".to_owned(),
         "linux.devices[5].minor: expected a device number from 0 to 1048575, found 1048576".to_owned(),

@@ -3,6 +3,7 @@
 use oci_spec::runtime::Hook as Entry;
 
 use super::Context;
+use super::process::is_assignment;
 use crate::error::quote;
 use crate::spec::path_text;
 use crate::{ConfigPath, Hook, InitOp, LastOp, ParentOp, PlanError, Step};
@@ -69,6 +70,11 @@ fn read(context: &mut Context<'_>, name: &str, list: Option<&Vec<Entry>>) -> Vec
                 format!("seconds from 1 to {}", u32::MAX),
                 entry.timeout().unwrap_or_default().to_string(),
             ));
+        }
+        let env = entry.env().iter().flatten();
+        for (m, text) in env.enumerate().filter(|(_, text)| !is_assignment(text)) {
+            let at = at.field("env").index(m);
+            context.problem(PlanError::invalid(at, "NAME=value", quote(text)));
         }
         let args = entry.args().clone().filter(|args| !args.is_empty());
         let hook = Hook {

@@ -7,6 +7,9 @@ use crate::{ConfigPath, IdMapping, NamespaceKind, ParentOp, PlanError, Problem};
 
 /// `UID_GID_MAP_MAX_EXTENTS` of the kernel (since 4.15; five lines before).
 const MOST_LINES: usize = 340;
+/// The two maps in the configuration.
+const UIDS: &str = "linux.uidMappings";
+const GIDS: &str = "linux.gidMappings";
 /// CAP_SETGID and CAP_SETUID: the right to write a map of more than oneself.
 const CAP_SETGID: u32 = 6;
 const CAP_SETUID: u32 = 7;
@@ -16,10 +19,7 @@ pub(crate) fn build(context: &mut Context<'_>) {
     let linux = context.linux();
     let uids = read(linux.and_then(|l| l.uid_mappings().as_ref()));
     let gids = read(linux.and_then(|l| l.gid_mappings().as_ref()));
-    let (uid_path, gid_path) = (
-        ConfigPath::new("linux.uidMappings"),
-        ConfigPath::new("linux.gidMappings"),
-    );
+    let (uid_path, gid_path) = (ConfigPath::new(UIDS), ConfigPath::new(GIDS));
     check(context, &uid_path, &uids);
     check(context, &gid_path, &gids);
     if !context.has(NamespaceKind::User) {
@@ -54,20 +54,25 @@ pub(crate) fn build(context: &mut Context<'_>) {
 /// Whether `id` of the container is somebody outside, as far as this plan knows:
 /// without a new user namespace every id is.
 pub(crate) fn is_mapped(context: &Context<'_>, groups: bool, id: u32) -> bool {
-    if !context.namespaces.is_new(NamespaceKind::User) {
-        return true;
-    }
+    !context.namespaces.is_new(NamespaceKind::User) || is_listed(context, groups, id)
+}
+
+/// Whether the configuration maps `id` of the container.
+pub(crate) fn is_listed(context: &Context<'_>, groups: bool, id: u32) -> bool {
     let linux = context.linux();
-    let map = read(linux.and_then(|l| {
-        let list = if groups {
-            l.gid_mappings()
-        } else {
-            l.uid_mappings()
-        };
-        list.as_ref()
-    }));
-    // An empty map is reported already.
-    map.is_empty() || map.iter().any(|line| contains(line, id))
+    let (name, list) = match groups {
+        false => (UIDS, linux.and_then(|l| l.uid_mappings().as_ref())),
+        true => (GIDS, linux.and_then(|l| l.gid_mappings().as_ref())),
+    };
+    let map = read(list);
+    // A map that is empty or broken is reported where it must not be, and proves nothing.
+    let unclear = context.unknown.iter().any(|path| path.starts_with(name));
+    unclear || is_broken(&map) || map.iter().any(|line| contains(line, id))
+}
+
+/// Whether it cannot be said what the map was meant to be.
+fn is_broken(map: &[IdMapping]) -> bool {
+    map.is_empty() || map.iter().any(|line| line.size == 0)
 }
 
 fn contains(line: &IdMapping, id: u32) -> bool {
@@ -104,7 +109,7 @@ fn check(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping]) {
         let at = path.index(n);
         if line.size == 0 {
             let field = at.field("size");
-            context.problem(PlanError::invalid(field, "a size of at least 1", "0"));
+            context.problem(PlanError::invalid(field, "at least 1", "0"));
             continue;
         }
         for (name, first) in [("containerID", line.container_id), ("hostID", line.host_id)] {
@@ -138,7 +143,7 @@ fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
 
 /// Init becomes root of the new namespace before it builds the container.
 fn check_root(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping]) {
-    if !map.iter().any(|line| contains(line, 0)) {
+    if !is_broken(map) && !map.iter().any(|line| contains(line, 0)) {
         let text = "must map id 0 of the container, which builds it";
         context.problem(PlanError::conflict(path.clone(), text));
     }

@@ -41,6 +41,8 @@ pub(crate) struct Context<'a> {
     pub request: &'a Request,
     /// The machine.
     pub host: &'a HostFacts,
+    /// Properties that could not be decoded, whose absence proves nothing.
+    pub unknown: &'a [String],
     /// Which namespaces are new or joined; complete before any other chapter runs.
     pub namespaces: Namespaces,
     /// Absolute, lexically clean path of the root file system on the host.
@@ -70,6 +72,7 @@ impl<'a> Context<'a> {
             spec,
             request,
             host,
+            unknown: &[],
             namespaces: Namespaces::default(),
             rootfs: String::new(),
             problems: Vec::new(),
@@ -134,6 +137,7 @@ impl<'a> Context<'a> {
 /// All problems, in the order of the document as far as possible.
 pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, Errors> {
     let mut context = Context::new(spec.decoded(), request, host);
+    context.unknown = spec.unknown();
     context.warnings.extend(spec.warnings().iter().cloned());
     // Chapters look at the namespaces and the root of the container, so these come first.
     namespaces::build(&mut context);

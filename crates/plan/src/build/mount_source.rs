@@ -2,6 +2,7 @@
 //! of a mount comes from.
 
 use super::Context;
+use super::idmap;
 use super::mounts::{Entry, missing_type};
 use super::rootfs::on_host;
 use crate::error::quote;
@@ -9,7 +10,6 @@ use crate::{
     AttrFlags, CgroupMode, ClassicFlags, ConfigPath, FsParameter, MountSource, NamespaceKind,
     ParentOp, PlanError, Problem, Slot,
 };
-use oci_spec::runtime::LinuxIdMapping;
 
 /// Longest string that fsconfig(2) takes, without its NUL (`strndup_user(.., 256)`).
 const FSCONFIG_VALUE_MAX: usize = 255;
@@ -57,8 +57,8 @@ pub(super) fn decode(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<Mou
         "cgroup" | "cgroup2" => decode_cgroup(context, entry),
         "bind" | "rbind" => {
             let sentence = format!(
-                "the type {:?} alone makes no bind mount: the kernel has no such file system",
-                entry.kind()
+                "the type {} alone makes no bind mount: the kernel has no such file system",
+                quote(entry.kind())
             );
             let problem = PlanError::conflict(entry.at.field("type"), sentence);
             context.problem(problem.hint("add bind or rbind to options"));
@@ -127,7 +127,7 @@ fn open_tree(context: &mut Context<'_>, entry: &Entry<'_>) -> Option<MountSource
         no_follow: entry.options.source_no_follow.is_some(),
         copy_symlink: entry.options.copy_symlink.is_some(),
     };
-    context.parent(entry.at.clone(), op);
+    context.parent(from, op);
     Some(MountSource::Tree { slot })
 }
 
@@ -278,37 +278,24 @@ fn check_owner(context: &mut Context<'_>, fstype: &str, parameter: &FsParameter)
     if !matches!(fstype, "devpts" | "tmpfs") || !context.has(NamespaceKind::User) {
         return;
     }
-    let Some(linux) = context.linux() else {
-        return;
-    };
-    let (name, mappings) = match parameter.key.as_str() {
-        "uid" => ("linux.uidMappings", linux.uid_mappings()),
-        "gid" => ("linux.gidMappings", linux.gid_mappings()),
+    let (name, groups) = match parameter.key.as_str() {
+        "uid" => ("linux.uidMappings", false),
+        "gid" => ("linux.gidMappings", true),
         _ => return,
     };
-    // Without mappings here the namespace is joined, and its maps are not known.
-    let mappings = mappings.as_deref().unwrap_or_default();
     let id = parameter
         .value
         .as_ref()
         .and_then(|value| value.parse().ok());
     if let Some(id) = id
-        && !mappings.is_empty()
-        && !is_mapped(mappings, id)
+        // Without mappings here the namespace is joined, and its maps are not known.
+        && !idmap::is_listed(context, groups, id)
     {
         let wanted = format!("an id that {name} maps");
         let hint = "remove the option, or map the id";
         let problem = PlanError::invalid(parameter.from.clone(), wanted, quote(&render(parameter)));
         context.problem(problem.hint(hint));
     }
-}
-
-/// Whether an id inside has an id outside.
-fn is_mapped(mappings: &[LinuxIdMapping], id: u32) -> bool {
-    let offset = |first: u32| id.checked_sub(first);
-    mappings
-        .iter()
-        .any(|m| offset(m.container_id()).is_some_and(|offset| offset < m.size()))
 }
 
 /// `cgroup` means what the host has; `cgroup2` means v2.

@@ -190,7 +190,7 @@ fn check_target(context: &mut Context<'_>, entry: &Entry<'_>) {
         let text = format!(
             "not absolute, as the spec wants it: {} is taken to be {}",
             quote(&written),
-            entry.target
+            quote(&entry.target)
         );
         context.warn(from.clone(), text);
     }
@@ -222,7 +222,8 @@ fn check_proc(entry: &Entry<'_>, from: ConfigPath) -> Option<PlanError> {
     if !is_below(target, "/proc") || PROC_FILES.contains(&target) {
         return None;
     }
-    let sentence = format!("{target} is inside procfs, where nothing can be mounted");
+    let shown = quote(target);
+    let sentence = format!("{shown} is inside procfs, where nothing can be mounted");
     let hint = format!("except on {}", PROC_FILES.join(", "));
     Some(PlanError::conflict(from, sentence).hint(hint))
 }
@@ -239,7 +240,7 @@ fn refuse_id_maps(context: &mut Context<'_>, entry: &Entry<'_>) {
         .map(|(name, _)| entry.at.field(name));
     let asked: Vec<_> = fields.chain(entry.options.id_map.clone()).collect();
     for from in asked {
-        let sentence = "idmapped mounts are not implemented yet";
+        let sentence = "idmapped mounts are not supported yet";
         context.problem(PlanError::unsupported(from, sentence));
     }
 }

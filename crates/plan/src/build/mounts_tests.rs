@@ -92,7 +92,7 @@ fn a_bind_mount_is_opened_by_the_parent() {
             no_follow,
             copy_symlink,
         };
-        assert_eq!(built.parent, [("mounts[0]".to_owned(), open)]);
+        assert_eq!(built.parent, [("mounts[0].source".to_owned(), open)]);
     }
 }
 
@@ -200,7 +200,7 @@ fn proc_and_sysfs_follow_no_symlink_at_their_target() {
 fn a_relative_destination_counts_from_the_root_with_a_warning() {
     let built = Fixture::mounts(json!([bind("data/../x", &[])])).build(build);
     assert_eq!(built.mount().target, "/x");
-    let wanted = r#"mounts[0].destination: not absolute, as the spec wants it: "data/../x" is taken to be /x"#;
+    let wanted = r#"mounts[0].destination: not absolute, as the spec wants it: "data/../x" is taken to be "/x""#;
     assert_eq!(built.warnings, [wanted]);
 }
 
@@ -283,11 +283,11 @@ fn words_in_the_wrong_place_are_named() {
         ),
         (
             bind("/d", &["idmap"]),
-            &["mounts[0].options[1]: idmapped mounts are not implemented yet"],
+            &["mounts[0].options[1]: idmapped mounts are not supported yet"],
         ),
         (
             bind("/d", &["ridmap=uids=0-0-1"]),
-            &["mounts[0].options[1]: idmapped mounts are not implemented yet"],
+            &["mounts[0].options[1]: idmapped mounts are not supported yet"],
         ),
         (
             json!({"destination": "/d", "source": "/s", "options": ["bind"],

@@ -3,6 +3,7 @@
 use oci_spec::runtime::LinuxNamespaceType;
 
 use super::Context;
+use crate::error::quote;
 use crate::spec::path_text;
 use crate::{CgroupMode, ConfigPath, InitOp, NamespaceKind, ParentOp, PlanError, Problem, Slot};
 
@@ -71,19 +72,29 @@ fn read<'a>(context: &mut Context<'a>) -> Vec<Wanted<'a>> {
             Some(path) if !path.starts_with('/') => context.problem(PlanError::invalid(
                 from.field("path"),
                 "an absolute path",
-                format!("{path:?}"),
+                quote(path),
             )),
-            Some(path) if is_own(path) => {}
+            Some(path) if is_own(kind, path) => {}
             path => wanted.push(Wanted { kind, path, from }),
         }
     }
     wanted
 }
 
-/// The runtime's own namespace by the one path that always means it: joining it
-/// is nothing to do, and nothing in it is the container's.
-fn is_own(path: &str) -> bool {
-    path.starts_with("/proc/self/ns/") || path.starts_with("/proc/thread-self/ns/")
+/// The runtime's own namespace, by the one file that always means it: joining it
+/// is nothing to do, and nothing in it is the container's. That holds for the user
+/// namespace too: entering one's own again is an EINVAL of setns(2), and an entry
+/// that is left out means the same.
+///
+/// Every other path is opened by the parent, which finds a file of another kind.
+fn is_own(kind: NamespaceKind, path: &str) -> bool {
+    let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let mut next = || parts.next().unwrap_or_default();
+    next() == "proc"
+        && matches!(next(), "self" | "thread-self")
+        && next() == "ns"
+        && next() == file_of(kind)
+        && parts.next().is_none()
 }
 
 /// A new namespace: made by clone, but for the cgroup namespace of v1, whose root
@@ -132,9 +143,9 @@ fn decide_who_joins(context: &mut Context<'_>, wanted: &[Wanted<'_>]) {
             .iter()
             .find(|w| w.kind == NamespaceKind::Pid && w.path.is_some())
     {
-        let text = "a pid namespace cannot be joined from a new user namespace, because only its owner may: \
-                    name the path of the user namespace it belongs to as well";
-        context.problem(PlanError::conflict(pid.from.field("path"), text));
+        let text = "a pid namespace cannot be joined from a new user namespace, because only its owner may";
+        let hint = "join the user namespace that it belongs to as well";
+        context.problem(PlanError::conflict(pid.from.field("path"), text).hint(hint));
     }
     let early: Vec<(NamespaceKind, Slot)> = context
         .namespaces
@@ -206,6 +217,15 @@ pub(crate) const fn word_of(kind: NamespaceKind) -> &'static str {
     }
 }
 
+/// The name of its file in `/proc/PID/ns`, namespaces(7).
+const fn file_of(kind: NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::Mount => "mnt",
+        NamespaceKind::Network => "net",
+        other => word_of(other),
+    }
+}
+
 /// The plan's word for the decoder's.
 const fn kind_of(kind: LinuxNamespaceType) -> NamespaceKind {
     match kind {
@@ -217,5 +237,44 @@ const fn kind_of(kind: LinuxNamespaceType) -> NamespaceKind {
         LinuxNamespaceType::Time => NamespaceKind::Time,
         LinuxNamespaceType::User => NamespaceKind::User,
         LinuxNamespaceType::Uts => NamespaceKind::Uts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NamespaceKind, is_own};
+
+    #[test]
+    fn only_the_file_of_its_kind_is_the_runtime_itself() {
+        use NamespaceKind as K;
+        let own = [
+            (K::Network, "/proc/self/ns/net"),
+            (K::Mount, "/proc/self/ns/mnt"),
+            (K::Pid, "/proc/thread-self/ns/pid"),
+            (K::User, "//proc/./self/ns/user"),
+        ];
+        for kind in [K::Cgroup, K::Ipc, K::Time, K::User, K::Uts, K::Pid] {
+            let path = format!("/proc/self/ns/{}", super::word_of(kind));
+            assert!(is_own(kind, &path), "{path}");
+        }
+        for (kind, path) in own {
+            assert!(is_own(kind, path), "{path}");
+        }
+        let others = [
+            (K::Network, "/proc/self/ns/ipc"),
+            (K::Network, "/proc/self/ns/network"),
+            (K::Mount, "/proc/self/ns/mount"),
+            (K::Pid, "/proc/self/ns/pid_for_children"),
+            (K::Time, "/proc/self/ns/time_for_children"),
+            (K::Network, "/proc/self/ns/"),
+            (K::Network, "/proc/self/ns/net/x"),
+            (K::Network, "/proc/self/ns/../ns/net"),
+            (K::Network, "/proc/1/ns/net"),
+            (K::Network, "/run/proc/self/ns/net"),
+            (K::User, "/proc/1/ns/user"),
+        ];
+        for (kind, path) in others {
+            assert!(!is_own(kind, path), "{path}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use oci_spec::runtime::Process;
 
 use super::Context;
+use crate::error::quote;
 use crate::path::clean_absolute;
 use crate::spec::path_text;
 use crate::{
@@ -17,7 +18,7 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) -> Program {
     add_rlimits(context, process);
     add_working_directory(context, process);
     let program = read_program(context, process);
-    let from = ConfigPath::new("process.args");
+    let from = ConfigPath::new("process.args").index(0);
     context.init(from.clone(), InitOp::FindProgram);
     context.last(from, LastOp::CheckProgram);
     program
@@ -71,8 +72,7 @@ fn add_working_directory(context: &mut Context<'_>, process: &Process) {
     let at = ConfigPath::new("process.cwd");
     let cwd = path_text(process.cwd());
     if !cwd.starts_with('/') {
-        let found = format!("{cwd:?}");
-        context.problem(PlanError::invalid(at, "an absolute path", found));
+        context.problem(PlanError::invalid(at, "an absolute path", quote(cwd)));
         return;
     }
     let op = InitOp::OpenWorkingDirectory {
@@ -102,14 +102,18 @@ fn read_program(context: &mut Context<'_>, process: &Process) -> Program {
     }
 }
 
+/// `NAME=value`, as environ(7) wants it; the value may be empty.
+pub(super) fn is_assignment(entry: &str) -> bool {
+    entry.find('=').is_some_and(|equals| equals > 0)
+}
+
 /// `NAME=value` each. The last of several with one name wins and keeps its place.
 fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String> {
     let at = ConfigPath::new("process.env");
     let all: Vec<&String> = process.env().iter().flatten().collect();
     for (n, entry) in all.iter().enumerate() {
-        if entry.find('=').is_none_or(|equals| equals == 0) {
-            let found = crate::error::quote(entry);
-            context.problem(PlanError::invalid(at.index(n), "NAME=value", found));
+        if !is_assignment(entry) {
+            context.problem(PlanError::invalid(at.index(n), "NAME=value", quote(entry)));
         }
     }
     let name_of = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();

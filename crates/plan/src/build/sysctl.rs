@@ -67,7 +67,8 @@ fn refuse(context: &Context<'_>, name: &str, file: &str) -> Option<String> {
         "user" => (NamespaceKind::User, "user"),
         _ => {
             return Some(format!(
-                "sysctl {name:?} is not in a separate kernel namespace"
+                "sysctl {} is not in a separate kernel namespace",
+                quote(name)
             ));
         }
     };
@@ -75,7 +76,8 @@ fn refuse(context: &Context<'_>, name: &str, file: &str) -> Option<String> {
         return None;
     }
     Some(format!(
-        "sysctl {name:?} is not in a separate kernel namespace: it needs a {word} namespace in linux.namespaces"
+        "sysctl {} is not in a separate kernel namespace: it needs a {word} namespace in linux.namespaces",
+        quote(name)
     ))
 }
 

@@ -108,8 +108,11 @@ pub(super) fn read(b: &LinuxBlockIo, out: &mut Problems) -> BlockIo {
 fn read_weight(weight: Option<u16>, path: ConfigPath, out: &mut Problems) -> Option<u16> {
     let weight = weight.filter(|w| *w != 0)?;
     if !(10..=1000).contains(&weight) {
-        out.problems
-            .push(PlanError::invalid(path, "10 to 1000", weight.to_string()));
+        out.problems.push(PlanError::invalid(
+            path,
+            "a number from 10 to 1000",
+            weight.to_string(),
+        ));
         return None;
     }
     Some(weight)
@@ -117,7 +120,7 @@ fn read_weight(weight: Option<u16>, path: ConfigPath, out: &mut Problems) -> Opt
 
 fn refuse_leaf_weight(weight: Option<u16>, path: ConfigPath, out: &mut Problems) {
     if weight.is_some_and(|w| w != 0) {
-        let sentence = "leaf weights went with the CFQ scheduler in Linux 5.0";
+        let sentence = "leaf weights are gone since Linux 5.0";
         out.problems.push(PlanError::unsupported(path, sentence));
     }
 }
@@ -156,7 +159,7 @@ fn read_device(major: i64, minor: i64, path: &ConfigPath, out: &mut Problems) ->
     let mut number = |n: i64, name: &str, max: u32| {
         let good = u32::try_from(n).ok().filter(|n| *n <= max);
         if good.is_none() {
-            let wanted = format!("0 to {max}");
+            let wanted = format!("a device number from 0 to {max}");
             out.problems
                 .push(PlanError::invalid(path.field(name), wanted, n.to_string()));
         }

@@ -276,7 +276,7 @@ impl<'a> Draft<'a> {
         let facts = &self.host.cgroup;
         if facts.mode == CgroupMode::None {
             return format!(
-                "no cgroup controller {controller:?}: no cgroup file system at /sys/fs/cgroup"
+                "needs the cgroup controller {controller:?}, and /sys/fs/cgroup holds no cgroup file system"
             );
         }
         let mut have: Vec<&str> = self
@@ -349,7 +349,7 @@ impl<'a> Draft<'a> {
         let v1 = |name: &str| matches!(self.home(name, ""), Home::V1(_));
         if v1(controller) || (controller == "io" && v1("blkio")) {
             return format!(
-                "the controller {controller:?} is a cgroup v1 one on this host, and unified means v2"
+                "the controller {controller:?} belongs to cgroup v1 on this host, and unified means v2"
             );
         }
         self.absent(controller)

@@ -199,8 +199,8 @@ fn unified_on_a_hybrid_host_is_for_the_v2_hierarchy() {
             &host
         ),
         [
-            r#"linux.resources.unified["io.max"]: the controller "io" is a cgroup v1 one on this host, and unified means v2"#,
-            r#"linux.resources.unified["memory.high"]: the controller "memory" is a cgroup v1 one on this host, and unified means v2"#,
+            r#"linux.resources.unified["io.max"]: the controller "io" belongs to cgroup v1 on this host, and unified means v2"#,
+            r#"linux.resources.unified["memory.high"]: the controller "memory" belongs to cgroup v1 on this host, and unified means v2"#,
             r#"linux.resources.unified["misc.max"]: no cgroup controller "misc" under /sys/fs/cgroup (have: blkio cpu cpuacct cpuset devices freezer hugetlb memory pids)"#,
         ]
     );

@@ -11,6 +11,7 @@ use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType, LinuxResources};
 
 use super::Problems;
 use super::sheet::{Need, Sheet, at};
+use crate::error::quote;
 use crate::{ConfigPath, PlanError};
 
 /// Twelve bits.
@@ -142,7 +143,7 @@ fn read_rule(entry: &LinuxDeviceCgroup, path: ConfigPath, out: &mut Problems) ->
         Some(LinuxDeviceType::B) => Some(Kind::Block),
         Some(LinuxDeviceType::C | LinuxDeviceType::U) => Some(Kind::Char),
         Some(LinuxDeviceType::P) => {
-            let wanted = "\"a\", \"b\" or \"c\" (cgroups do not know fifos)";
+            let wanted = "\"a\", \"b\" or \"c\", because a FIFO is no device of a cgroup";
             out.problems
                 .push(PlanError::invalid(path.field("type"), wanted, "\"p\""));
             return None;
@@ -153,7 +154,7 @@ fn read_rule(entry: &LinuxDeviceCgroup, path: ConfigPath, out: &mut Problems) ->
         Some(n) => match u32::try_from(n) {
             Ok(n) if n <= max => Some(Some(n)),
             _ => {
-                let wanted = format!("0 to {max}, or -1 for any");
+                let wanted = format!("a device number from 0 to {max}, or -1 for any");
                 out.problems
                     .push(PlanError::invalid(path.field(name), wanted, n.to_string()));
                 None
@@ -185,9 +186,11 @@ fn read_access(text: &str, path: &ConfigPath, out: &mut Problems) -> Option<u8> 
             'm' => MKNOD,
             _ => {
                 let wanted = "letters of \"rwm\"";
-                let found = format!("{text:?}");
-                out.problems
-                    .push(PlanError::invalid(path.field("access"), wanted, found));
+                out.problems.push(PlanError::invalid(
+                    path.field("access"),
+                    wanted,
+                    quote(text),
+                ));
                 return None;
             }
         };

@@ -117,10 +117,10 @@ fn wrong_rules_are_named() {
     assert_eq!(
         problems,
         [
-            r#"linux.resources.devices[0].type: expected "a", "b" or "c" (cgroups do not know fifos), found "p""#,
-            "linux.resources.devices[1].major: expected 0 to 4095, or -1 for any, found -2",
-            "linux.resources.devices[2].major: expected 0 to 4095, or -1 for any, found 4096",
-            "linux.resources.devices[2].minor: expected 0 to 1048575, or -1 for any, found 1048576",
+            r#"linux.resources.devices[0].type: expected "a", "b" or "c", because a FIFO is no device of a cgroup, found "p""#,
+            "linux.resources.devices[1].major: expected a device number from 0 to 4095, or -1 for any, found -2",
+            "linux.resources.devices[2].major: expected a device number from 0 to 4095, or -1 for any, found 4096",
+            "linux.resources.devices[2].minor: expected a device number from 0 to 1048575, or -1 for any, found 1048576",
             r#"linux.resources.devices[3].access: expected letters of "rwm", found "rwx""#,
         ]
     );

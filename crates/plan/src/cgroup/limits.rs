@@ -5,6 +5,7 @@ use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxNetwork, LinuxRdma, LinuxRes
 
 use super::Problems;
 use super::sheet::at;
+use crate::error::quote;
 use crate::{ConfigPath, PlanError, Warning};
 
 pub(super) use super::block::{BlockIo, Throttle};
@@ -147,8 +148,11 @@ fn read_memory(m: &LinuxMemory, out: &mut Problems) -> Memory {
     };
     if let Some(n) = memory.swappiness.filter(|n| *n > 100) {
         let path = at("memory.swappiness");
-        out.problems
-            .push(PlanError::invalid(path, "0 to 100", n.to_string()));
+        out.problems.push(PlanError::invalid(
+            path,
+            "a number from 0 to 100",
+            n.to_string(),
+        ));
     }
     check_swap(&memory, out);
     #[allow(deprecated)] // read only to say that it has no effect
@@ -173,10 +177,9 @@ fn check_swap(memory: &Memory, out: &mut Problems) {
             PlanError::conflict(path, "unable to set swap limit without memory limit")
                 .hint("it is memory and swap together: set memory.limit too"),
         ),
-        Some(Amount::Exactly(limit)) if sum < limit => out.problems.push(PlanError::invalid(
+        Some(Amount::Exactly(limit)) if sum < limit => out.problems.push(PlanError::conflict(
             path,
-            format!("memory+swap limit should be >= memory limit {limit}"),
-            sum.to_string(),
+            format!("memory+swap limit should be >= memory limit: {sum} is below {limit}"),
         )),
         Some(_) => {}
     }
@@ -196,7 +199,7 @@ fn read_cpu(c: &LinuxCpu, out: &mut Problems) -> Cpu {
     {
         bad(
             "cpu.period",
-            "1000 to 1000000 microseconds".to_owned(),
+            "microseconds from 1000 to 1000000".to_owned(),
             p.to_string(),
         );
     }
@@ -211,7 +214,11 @@ fn read_cpu(c: &LinuxCpu, out: &mut Problems) -> Cpu {
             bad("cpu.quota", wanted.to_owned(), q.to_string());
         }
         if let Some(b) = burst.filter(|b| *b > q) {
-            bad("cpu.burst", format!("at most cpu.quota {q}"), b.to_string());
+            bad(
+                "cpu.burst",
+                format!("at most the quota, {q}"),
+                b.to_string(),
+            );
         }
     }
     let idle = match c.idle() {
@@ -238,9 +245,9 @@ fn read_cpu(c: &LinuxCpu, out: &mut Problems) -> Cpu {
 fn read_set(list: Option<&str>, name: &str, out: &mut Problems) -> Option<String> {
     let list = list.filter(|list| !list.is_empty())?;
     if !list.split(',').all(is_range) {
-        let wanted = "a list of numbers and ranges, \"0-3,7\"";
+        let wanted = "a list of numbers and ranges like \"0-3,7\"";
         out.problems
-            .push(PlanError::invalid(at(name), wanted, format!("{list:?}")));
+            .push(PlanError::invalid(at(name), wanted, quote(list)));
     }
     Some(list.to_owned())
 }
@@ -275,8 +282,8 @@ fn read_huge_pages(r: &LinuxResources, limits: &mut Limits, out: &mut Problems) 
         if !is_page_size(size) {
             out.problems.push(PlanError::invalid(
                 path.field("pageSize"),
-                "a size as /sys/fs/cgroup names it, \"64KB\", \"2MB\", \"1GB\"",
-                format!("{size:?}"),
+                "a size like \"64KB\", \"2MB\" or \"1GB\"",
+                quote(size),
             ));
             continue;
         }
@@ -310,7 +317,7 @@ fn check_word(name: &str, what: &str, path: ConfigPath, out: &mut Problems) -> b
     let good = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '\0');
     if !good {
         out.problems
-            .push(PlanError::invalid(path, what, format!("{name:?}")));
+            .push(PlanError::invalid(path, what, quote(name)));
     }
     good
 }

@@ -82,7 +82,7 @@ fn wrong_memory_is_named() {
         [
             "linux.resources.memory.limit: expected a number of bytes, or -1 for no limit, found -2",
             "linux.resources.memory.reservation: expected a number of bytes, or -1 for no limit, found -7",
-            "linux.resources.memory.swappiness: expected 0 to 100, found 101",
+            "linux.resources.memory.swappiness: expected a number from 0 to 100, found 101",
         ]
     );
     assert_eq!(
@@ -97,9 +97,7 @@ fn wrong_memory_is_named() {
             json!({"memory": {"swap": 5, "limit": 6}}),
             &HostFacts::v2_root()
         ),
-        [
-            "linux.resources.memory.swap: expected memory+swap limit should be >= memory limit 6, found 5"
-        ]
+        ["linux.resources.memory.swap: memory+swap limit should be >= memory limit: 5 is below 6"]
     );
     assert_eq!(
         problems(
@@ -221,12 +219,12 @@ fn wrong_cpu_is_named() {
     assert_eq!(
         problems(r, &HostFacts::v2_root()),
         [
-            "linux.resources.cpu.period: expected 1000 to 1000000 microseconds, found 999",
+            "linux.resources.cpu.period: expected microseconds from 1000 to 1000000, found 999",
             "linux.resources.cpu.quota: expected at least 1000 microseconds, or -1 for no limit, found 5",
-            "linux.resources.cpu.burst: expected at most cpu.quota 5, found 6",
+            "linux.resources.cpu.burst: expected at most the quota, 5, found 6",
             "linux.resources.cpu.idle: expected 0 or 1, found 2",
-            r#"linux.resources.cpu.cpus: expected a list of numbers and ranges, "0-3,7", found "3-1""#,
-            r#"linux.resources.cpu.mems: expected a list of numbers and ranges, "0-3,7", found "a""#,
+            r#"linux.resources.cpu.cpus: expected a list of numbers and ranges like "0-3,7", found "3-1""#,
+            r#"linux.resources.cpu.mems: expected a list of numbers and ranges like "0-3,7", found "a""#,
         ]
     );
 }
@@ -333,11 +331,11 @@ fn wrong_block_io_is_named() {
     assert_eq!(
         problems(r, &HostFacts::v2_root()),
         [
-            "linux.resources.blockIO.weight: expected 10 to 1000, found 9",
-            "linux.resources.blockIO.leafWeight: leaf weights went with the CFQ scheduler in Linux 5.0",
-            "linux.resources.blockIO.weightDevice[0].leafWeight: leaf weights went with the CFQ scheduler in Linux 5.0",
-            "linux.resources.blockIO.weightDevice[0].major: expected 0 to 4095, found -1",
-            "linux.resources.blockIO.throttleReadBpsDevice[0].minor: expected 0 to 1048575, found -5",
+            "linux.resources.blockIO.weight: expected a number from 10 to 1000, found 9",
+            "linux.resources.blockIO.leafWeight: leaf weights are gone since Linux 5.0",
+            "linux.resources.blockIO.weightDevice[0].leafWeight: leaf weights are gone since Linux 5.0",
+            "linux.resources.blockIO.weightDevice[0].major: expected a device number from 0 to 4095, found -1",
+            "linux.resources.blockIO.throttleReadBpsDevice[0].minor: expected a device number from 0 to 1048575, found -5",
         ]
     );
 }

@@ -1,5 +1,6 @@
 //! `linux.cgroupsPath` -> a clean absolute path below the root of every hierarchy.
 
+use crate::error::quote;
 use crate::{ConfigPath, PlanError};
 
 /// Longest name of one directory, `NAME_MAX`.
@@ -51,7 +52,7 @@ fn join(parts: &[&[&str]]) -> String {
 fn check(wish: &str, parts: &[&str]) -> Result<(), PlanError> {
     let invalid = |wanted: &str| {
         let at = ConfigPath::new("linux.cgroupsPath");
-        Err(PlanError::invalid(at, wanted, format!("{wish:?}")))
+        Err(PlanError::invalid(at, wanted, quote(wish)))
     };
     if parts.contains(&"..") {
         return invalid("a path without \"..\"");

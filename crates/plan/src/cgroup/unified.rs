@@ -1,6 +1,7 @@
 //! `linux.resources.unified`: files of the v2 directory by name.
 
 use super::sheet::{Need, Sheet};
+use crate::error::quote;
 use crate::{ConfigPath, PlanError};
 
 /// What of `cgroup.*` a configuration may set. The others move or end processes
@@ -21,10 +22,7 @@ pub(super) fn controller<'f>(
     file: &'f str,
     from: &ConfigPath,
 ) -> Result<Option<&'f str>, PlanError> {
-    let invalid = |wanted: &str| {
-        let found = format!("{file:?}");
-        Err(PlanError::invalid(from.clone(), wanted, found))
-    };
+    let invalid = |wanted: &str| Err(PlanError::invalid(from.clone(), wanted, quote(file)));
     if CORE_FILES.contains(&file) {
         return Ok(None);
     }
@@ -32,14 +30,11 @@ pub(super) fn controller<'f>(
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
     match file.split_once('.') {
-        Some(("cgroup", _)) => invalid(&format!(
-            "of the files of cgroup.* {}",
-            CORE_FILES.join(", ")
-        )),
+        Some(("cgroup", _)) => invalid(&format!("one of {}", CORE_FILES.join(", "))),
         Some((controller, rest)) if word(controller) && rest.split('.').all(word) => {
             Ok(Some(controller))
         }
-        _ => invalid("the name of a file of a controller, \"memory.high\""),
+        _ => invalid("the name of a controller's file like \"memory.high\""),
     }
 }
 
@@ -61,11 +56,7 @@ pub(super) fn is_default(file: &str, value: &str) -> bool {
 pub(super) fn put(file: &str, value: &str, from: &ConfigPath, sheet: &mut Sheet<'_>) {
     if value.contains('\0') {
         let wanted = "a value without NUL";
-        return sheet.problem(PlanError::invalid(
-            from.clone(),
-            wanted,
-            format!("{value:?}"),
-        ));
+        return sheet.problem(PlanError::invalid(from.clone(), wanted, quote(value)));
     }
     let need = Need::unless(is_default(file, value));
     let mut lines = value.split('\n').filter(|line| !line.is_empty()).peekable();

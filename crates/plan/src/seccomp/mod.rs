@@ -55,7 +55,7 @@ pub(crate) fn compile(
             PlanError::unsupported(
                 at.field("syscalls"),
                 format!(
-                    "the filter takes {} instructions, and the kernel takes {} (BPF_MAXINSNS)",
+                    "the filter is {} instructions long, the kernel takes at most {}",
                     instructions.len(),
                     assemble::MOST_INSTRUCTIONS
                 ),

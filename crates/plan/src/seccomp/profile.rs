@@ -7,6 +7,7 @@ use oci_spec::runtime::{
 
 use super::arch::Abi;
 use super::tables::Syscall;
+use crate::error::quote;
 use crate::{ConfigPath, PlanError, Problem, Warning};
 
 /// A profile without mistakes.
@@ -273,7 +274,7 @@ impl Reader<'_> {
         } else if found.is_none() {
             self.warnings.push(Warning {
                 path: at(),
-                text: format!("unknown syscall {name:?}: skipped"),
+                text: format!("unknown syscall {}: skipped", quote(name)),
             });
         }
         found

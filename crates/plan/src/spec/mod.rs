@@ -6,6 +6,7 @@
 
 mod quirks;
 mod repair;
+mod required;
 mod shape;
 mod wording;
 
@@ -44,6 +45,11 @@ impl Spec {
     /// What was found odd while decoding.
     pub(crate) fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// Paths below which values were left out.
+    pub(crate) fn unknown(&self) -> &[String] {
+        &self.unknown
     }
 
     /// The problems of decoding with those that the chapters found, without the
@@ -88,6 +94,7 @@ pub fn load(bytes: &[u8]) -> Result<Spec, Errors> {
     if !is_suspicious(text)
         && let Ok(decoded) = serde_json::from_str::<Decoded>(text)
         && !quirks::may_concern(&decoded)
+        && !required::may_lack(text, &decoded)
     {
         return Ok(Spec {
             decoded,

@@ -7,7 +7,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use serde_json::{Map, Value};
 
-use super::Decoded;
+use super::{Decoded, required};
 use crate::error::quote;
 use crate::{ConfigPath, PlanError, Problem, Warning};
 
@@ -43,6 +43,7 @@ pub(super) fn patch(document: &mut Map<String, Value>, findings: &mut Findings<'
     ] {
         document.remove(other);
     }
+    required::check(document, findings.problems);
     if let Some(Value::Object(process)) = document.get_mut("process") {
         patch_process(process, findings);
     }
@@ -122,9 +123,13 @@ fn patch_linux(linux: &mut Map<String, Value>, findings: &mut Findings<'_>) {
     {
         resources.remove("pids");
     }
-    let Some(Value::Array(devices)) = linux.get_mut("devices") else {
-        return;
-    };
+    if let Some(Value::Array(devices)) = linux.get_mut("devices") {
+        require_numbers(devices, findings);
+    }
+}
+
+/// "major, minor (int64, REQUIRED unless type is p)"
+fn require_numbers(devices: &mut [Value], findings: &mut Findings<'_>) {
     for (n, device) in devices.iter_mut().enumerate() {
         let Value::Object(device) = device else {
             continue;

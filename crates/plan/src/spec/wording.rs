@@ -14,6 +14,20 @@ pub(super) fn syntax(error: &serde_json::Error) -> String {
     if message == "recursion limit exceeded" {
         return format!("{place}: nested more than 128 levels deep");
     }
+    let message = match message {
+        "EOF while parsing an object" => "the text ends inside an object",
+        "EOF while parsing a list" => "the text ends inside a list",
+        "EOF while parsing a string" => "the text ends inside a string",
+        "EOF while parsing a value" => "the text ends where a value should be",
+        "key must be a string" => "expected a property's name in double quotes",
+        "trailing characters" => "expected nothing after the end of the document",
+        "expected value" => "expected a value",
+        "expected ident" => "expected null, true or false",
+        message if message.starts_with("control character") => {
+            "a control character inside a string, which JSON writes as \\u0000 to \\u001f"
+        }
+        message => message,
+    };
     format!("{place}: {message}")
 }
 
@@ -32,7 +46,7 @@ pub(super) fn reword(path: &[Part], value: &Value, message: &str) -> PlanError {
     let at = config_path(path);
     if let Some(field) = message.strip_prefix("missing field `") {
         let field = field.trim_end_matches('`');
-        let wanted = "a required property";
+        let wanted = "the spec requires it";
         return PlanError::new(at.field(field), Problem::Missing { wanted });
     }
     if message.starts_with("unknown variant") {

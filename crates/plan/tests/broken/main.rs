@@ -101,7 +101,7 @@ fn documents() {
         ),
         (
             b"{",
-            "config.json: line 1, column 1: EOF while parsing an object",
+            "config.json: line 1, column 1: the text ends inside an object",
         ),
         (
             b"{\"a\": 1,\n\n \"b\" 2}",
@@ -109,15 +109,15 @@ fn documents() {
         ),
         (
             b"{\"a\": 1}}",
-            "config.json: line 1, column 9: trailing characters",
+            "config.json: line 1, column 9: expected nothing after the end of the document",
         ),
         (
             b"{'a': 1}",
-            "config.json: line 1, column 2: key must be a string",
+            "config.json: line 1, column 2: expected a property's name in double quotes",
         ),
         (
             b"{\"a\0\": 1}",
-            "config.json: line 1, column 4: control character (\\u0000-\\u001F) found while parsing a string",
+            "config.json: line 1, column 4: a control character inside a string, which JSON writes as \\u0000 to \\u001f",
         ),
         (
             deep.as_bytes(),
@@ -167,6 +167,44 @@ fn names_without_a_uts_namespace() {
             "domainname: needs a uts namespace in linux.namespaces",
         ],
     );
+}
+
+/// No value makes an error line long, wherever it stands.
+#[test]
+fn long_values_are_cut() {
+    let long = "x".repeat(5000);
+    for (path, value) in [
+        ("ociVersion", json!(long)),
+        ("process/cwd", json!(long)),
+        ("process/env/1", json!(long)),
+        ("process/rlimits/0/type", json!(long)),
+        ("process/args", json!(long)),
+        ("process/selinuxLabel", json!(long)),
+        ("hooks", json!({"prestart": [{"path": long}]})),
+        ("mounts/1/destination", json!(format!("/proc/{long}"))),
+        ("mounts/1/type", json!(format!("\0{long}"))),
+        ("linux/namespaces/1/type", json!(long)),
+        ("linux/namespaces/1/path", json!(long)),
+        ("linux/sysctl", json!({ &long: "1" })),
+        ("linux/sysctl", json!({ format!("net.{long}"): "" })),
+        ("linux/devices", json!([{"path": long, "type": "p"}])),
+        ("linux/maskedPaths", json!([long])),
+        ("linux/rootfsPropagation", json!(long)),
+        ("linux/cgroupsPath", json!(format!("/../{long}"))),
+        ("linux/resources/cpu/cpus", json!(long)),
+        ("linux/resources/unified", json!({ &long: "1" })),
+        ("linux/resources/rdma", json!({ format!("a b{long}"): {} })),
+        ("linux/seccomp", json!({"defaultAction": long})),
+        ("annotations", json!({ &long: 1 })),
+    ] {
+        let config = with(path, value).to_string();
+        let found = problems_of(config.as_bytes(), &request(), &HostFacts::v2_root());
+        assert!(!found.is_empty(), "{path}");
+        for line in found {
+            assert!(line.len() < 600 && line.starts_with(&path[..4]), "{line}");
+            assert!(!line.contains(&"x".repeat(129)), "{line}");
+        }
+    }
 }
 
 #[test]
@@ -275,7 +313,7 @@ fn many_problems() {
             "process.args[2]: expected a string, found 2",
             "process.cwd: expected a string, found 1",
             "process.oomScoreAdj: expected an integer from -1000 to 1000, found -2000",
-            "mounts[1].destination: missing: a required property",
+            "mounts[1].destination: missing: the spec requires it",
             "mounts[3].options: expected a list, found true",
             r#"linux.resources.memory.limit: expected an integer number of bytes, found the string "a""#,
             r#"linux.resources.memory.swap: expected an integer number of bytes, found the string "b""#,

@@ -230,6 +230,16 @@ fn process() {
         ),
         (
             "hooks",
+            json!({"createRuntime": [{"path": "/x", "env": ["A=b", "HOME"]}]}),
+            r#"hooks.createRuntime[0].env[1]: expected NAME=value, found "HOME""#,
+        ),
+        (
+            "hooks",
+            json!({"poststop": [{"path": "/x", "env": ["=b"]}]}),
+            r#"hooks.poststop[0].env[0]: expected NAME=value, found "=b""#,
+        ),
+        (
+            "hooks",
             json!({"poststop": [{"path": "/x"}, {"path": ""}]}),
             r#"hooks.poststop[1].path: expected an absolute path, found """#,
         ),

@@ -33,6 +33,31 @@ fn types() {
             r#"linux.resources.devices[0].allow: expected true or false, found the string "no""#,
         ),
         (
+            "linux/resources/devices",
+            json!([{"allow": false, "access": "rwm"}, {"type": "c", "access": "r"}]),
+            "linux.resources.devices[1].allow: missing: the spec requires it",
+        ),
+        (
+            "linux/resources/devices",
+            json!([{"allow": null, "access": "r"}]),
+            "linux.resources.devices[0].allow: missing: the spec requires it",
+        ),
+        (
+            "linux/resources/hugepageLimits",
+            json!([{"pageSize": "2MB"}]),
+            "linux.resources.hugepageLimits[0].limit: missing: the spec requires it",
+        ),
+        (
+            "linux/resources/blockIO",
+            json!({"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": null}]}),
+            "linux.resources.blockIO.throttleReadBpsDevice[0].rate: missing: the spec requires it",
+        ),
+        (
+            "process/rlimits/0",
+            json!({"type": "RLIMIT_CORE", "hard": 5}),
+            "process.rlimits[0].soft: missing: the spec requires it",
+        ),
+        (
             "linux/resources",
             json!([]),
             "linux.resources: expected an object, found a list",
@@ -95,7 +120,7 @@ fn types() {
         (
             "process/rlimits/0",
             json!({"soft": 1, "hard": 1}),
-            "process.rlimits[0].type: missing: a required property",
+            "process.rlimits[0].type: missing: the spec requires it",
         ),
         (
             "process/capabilities/bounding/0",
@@ -140,7 +165,7 @@ fn types() {
         (
             "mounts/2/destination",
             json!(null),
-            "mounts[2].destination: missing: a required property",
+            "mounts[2].destination: missing: the spec requires it",
         ),
         (
             "linux/namespaces/1/type",
@@ -175,7 +200,7 @@ fn types() {
         (
             "hooks",
             json!({"poststart": [{"args": ["x"]}]}),
-            "hooks.poststart[0].path: missing: a required property",
+            "hooks.poststart[0].path: missing: the spec requires it",
         ),
         (
             "hooks",

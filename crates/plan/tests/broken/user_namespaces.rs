@@ -36,7 +36,7 @@ fn user_namespaces() {
         (
             json!([map(0, 1, 0)]),
             fine(),
-            "linux.uidMappings[0].size: expected a size of at least 1, found 0",
+            "linux.uidMappings[0].size: expected at least 1, found 0",
         ),
         (
             json!([map(0, 1000, 10), map(9, 2000, 10)]),
@@ -76,6 +76,33 @@ fn user_namespaces() {
             "{expected}\n{found:#?}"
         );
     }
+    // A map that is broken itself says nothing about any id.
+    let broken = [
+        (
+            "linux.uidMappings[0].size: expected at least 1, found 0",
+            map(0, 1, 0),
+        ),
+        (
+            "linux.uidMappings[0].size: missing: the spec requires it",
+            json!({"containerID": 0, "hostID": 1}),
+        ),
+        (
+            "linux.uidMappings[0].hostID: missing: the spec requires it",
+            json!({"containerID": 0, "size": 1}),
+        ),
+        (
+            "linux.uidMappings[0].containerID: missing: the spec requires it",
+            json!({"containerID": null, "hostID": 1, "size": 1}),
+        ),
+    ];
+    for (expected, line) in broken {
+        check(&with_maps(json!([line, map(1, 5, 1)]), fine()), &[expected]);
+    }
+    let gids = json!([{"containerID": 0, "hostID": 1, "size": 0}]);
+    check(
+        &with_maps(fine(), gids),
+        &["linux.gidMappings[0].size: expected at least 1, found 0"],
+    );
     let mut config = with_maps(fine(), fine());
     set(&mut config, "process/user/uid", json!(65_536));
     set(
@@ -124,7 +151,7 @@ fn joined_user_namespaces() {
     check(
         &config,
         &[
-            "linux.namespaces[0].path: a pid namespace cannot be joined from a new user namespace, because only its owner may: name the path of the user namespace it belongs to as well",
+            "linux.namespaces[0].path: a pid namespace cannot be joined from a new user namespace, because only its owner may (join the user namespace that it belongs to as well)",
         ],
     );
 }

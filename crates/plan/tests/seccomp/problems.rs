@@ -155,11 +155,11 @@ fn a_filter_the_kernel_would_refuse() {
         .collect();
     let problem = one(&allow(Value::from(rules)));
     assert!(
-        problem.starts_with("linux.seccomp.syscalls: the filter takes "),
+        problem.starts_with("linux.seccomp.syscalls: the filter is "),
         "{problem}"
     );
     assert!(
-        problem.contains("the kernel takes 4096 (BPF_MAXINSNS)"),
+        problem.contains("instructions long, the kernel takes at most 4096"),
         "{problem}"
     );
 }

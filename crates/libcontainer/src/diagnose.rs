@@ -42,9 +42,10 @@ pub(crate) fn init_hint(op: &InitOp, error: &kernel::Error) -> Option<String> {
         (InitOp::OpenConsole { .. }, Errno::NOENT) => {
             "process.terminal needs a devpts mounted on /dev/pts"
         }
-        (InitOp::OpenWorkingDirectory { .. }, Errno::LOOP) => {
-            "process.cwd must not lead through /proc/*/fd"
-        }
+        (
+            InitOp::MakeWorkingDirectory { .. } | InitOp::OpenWorkingDirectory { .. },
+            Errno::LOOP,
+        ) => "process.cwd must not lead through /proc/*/fd",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -209,7 +209,8 @@ fn container_paths(plan: &Plan) -> Vec<&str> {
         InitOp::Mount(mount) => Some(mount.target.as_str()),
         InitOp::MakeDevice(node) => Some(node.path.as_str()),
         InitOp::MakeLink { path, .. }
-        | InitOp::OpenWorkingDirectory { path, .. }
+        | InitOp::MakeWorkingDirectory { path, .. }
+        | InitOp::OpenWorkingDirectory { path }
         | InitOp::ProtectPath { path }
         | InitOp::MaskPath { path, .. } => Some(path),
         InitOp::MakeReadOnly { target } => Some(target),
@@ -243,6 +244,18 @@ fn check_init(plan: &Plan) {
         }
     }
     assert!(matches!(plan.init.last().unwrap().op, InitOp::FindProgram));
+    let opened = position(&plan.init, |op| {
+        matches!(op, InitOp::OpenWorkingDirectory { .. })
+    });
+    let covers = |op: &InitOp| {
+        use InitOp::{MakeReadOnly, MakeRootReadOnly, MaskPath, ProtectPath};
+        matches!(
+            op,
+            ProtectPath { .. } | MaskPath { .. } | MakeReadOnly { .. } | MakeRootReadOnly
+        )
+    };
+    let last_cover = plan.init.iter().rposition(|step| covers(&step.op));
+    assert!(opened > last_cover, "nobody starts below a mask");
     for path in container_paths(plan) {
         assert!(path.starts_with('/') && !path.contains('\0'), "{path:?}");
         assert!(

@@ -60,11 +60,12 @@ fn the_template_in_order() {
             "MakeLink",
             "ChangeRoot",
             "SetHostname",
-            "OpenWorkingDirectory",
+            "MakeWorkingDirectory",
             "MakeRootReadOnly",
             "ProtectPath",
             "MaskPath",
             "SetUmask",
+            "OpenWorkingDirectory",
             "FindProgram",
         ]
     );

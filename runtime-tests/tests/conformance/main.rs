@@ -15,6 +15,7 @@ mod namespaces;
 mod process;
 mod roots;
 mod seccomp;
+mod security;
 mod terminal;
 
 fn main() -> std::process::ExitCode {
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
             devices::TESTS,
             linux::TESTS,
             seccomp::TESTS,
+            security::TESTS,
             hooks::TESTS,
             lifecycle::TESTS,
             command_line::TESTS,

@@ -20,9 +20,10 @@ impl Build<'_> {
             InitOp::SetHostname(name) => system::set_hostname(name),
             InitOp::SetDomainname(name) => system::set_domainname(name),
             InitOp::WriteSysctl { file, value } => self.write_sysctl(file, value),
-            InitOp::OpenWorkingDirectory { path, uid, gid } => {
-                self.open_working_directory(path, *uid, *gid)
+            InitOp::MakeWorkingDirectory { path, uid, gid } => {
+                self.make_working_directory(path, *uid, *gid)
             }
+            InitOp::OpenWorkingDirectory { path } => self.open_working_directory(path),
             _ => Ok(()),
         }
     }
@@ -82,17 +83,24 @@ impl Build<'_> {
         }
     }
 
+    /// Only when it is missing: the root may be read-only by nature.
+    fn make_working_directory(&mut self, path: &str, uid: u32, gid: u32) -> kernel::Result<()> {
+        let root = self.root()?;
+        match root.look_up(path) {
+            Err(error) if error.errno() == Errno::NOENT => {
+                root.make_directories_owned(path, 0o755, uid, gid).map(drop)
+            }
+            found => found.map(drop),
+        }
+    }
+
     /// The descriptor replaces the placeholder whose number the stub knows. Found
     /// below the root without magic links, it cannot be a directory of the host
-    /// (CVE-2024-21626).
-    fn open_working_directory(&mut self, path: &str, uid: u32, gid: u32) -> kernel::Result<()> {
-        let root = self.root()?;
-        let directory = match root.look_up(path) {
-            Err(error) if error.errno() == Errno::NOENT => {
-                root.make_directories_owned(path, 0o755, uid, gid)?
-            }
-            found => found?,
-        };
+    /// (CVE-2024-21626); found after everything was mounted, it does not lie below a
+    /// mask or a read-only path. An image chooses its working directory: one that was
+    /// opened earlier would be a way to a writable /proc/sys.
+    fn open_working_directory(&mut self, path: &str) -> kernel::Result<()> {
+        let directory = self.root()?.look_up(path)?;
         if fs::stat(directory.as_fd())?.kind != fs::FileKind::Directory {
             return Err(kernel::Error::new(
                 Errno::NOTDIR,

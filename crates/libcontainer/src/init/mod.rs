@@ -236,6 +236,7 @@ impl Build<'_> {
             | InitOp::SetHostname(_)
             | InitOp::SetDomainname(_)
             | InitOp::WriteSysctl { .. }
+            | InitOp::MakeWorkingDirectory { .. }
             | InitOp::OpenWorkingDirectory { .. } => Ok(self.arrange(op)?),
             InitOp::ProtectPath { path } => Ok(self.protect(path)?),
             InitOp::MaskPath { path, null } => Ok(self.mask(path, *null)?),

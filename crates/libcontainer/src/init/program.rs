@@ -88,7 +88,7 @@ impl Build<'_> {
             return path.to_owned();
         }
         let directory = self.plan.init.iter().find_map(|step| match &step.op {
-            plan::InitOp::OpenWorkingDirectory { path, .. } => Some(path.as_str()),
+            plan::InitOp::OpenWorkingDirectory { path } => Some(path.as_str()),
             _ => None,
         });
         format!("{}/{path}", directory.unwrap_or_default())

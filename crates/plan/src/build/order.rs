@@ -66,7 +66,7 @@ pub(crate) const INIT: [Edge<I>; 10] = [
     (
         I::Pivot,
         I::Inside,
-        "the console is opened in the container's own devpts and the working directory below its root: what is found here can no longer be the host's",
+        "the console is opened in the container's own devpts and the working directory made below its root: what is found here can no longer be the host's",
     ),
     (
         I::Inside,
@@ -81,7 +81,7 @@ pub(crate) const INIT: [Edge<I>; 10] = [
     (
         I::Masks,
         I::Program,
-        "the program is looked up in the root as the container will see it",
+        "program and working directory are looked up in the root as the container will see it: a process that stands below a mask sees what it hides",
     ),
 ];
 

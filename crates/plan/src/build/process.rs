@@ -75,12 +75,14 @@ fn add_working_directory(context: &mut Context<'_>, process: &Process) {
         context.problem(PlanError::invalid(at, "an absolute path", quote(cwd)));
         return;
     }
-    let op = InitOp::OpenWorkingDirectory {
-        path: clean_absolute(cwd),
+    let path = clean_absolute(cwd);
+    let op = InitOp::MakeWorkingDirectory {
+        path: path.clone(),
         uid: process.user().uid(),
         gid: process.user().gid(),
     };
-    context.init(at, op);
+    context.init(at.clone(), op);
+    context.init(at, InitOp::OpenWorkingDirectory { path });
 }
 
 fn read_program(context: &mut Context<'_>, process: &Process) -> Program {

@@ -64,8 +64,11 @@ fn say_rest(op: &InitOp) -> String {
         InitOp::SetHostname(name) => format!("set the host name to {name:?}"),
         InitOp::SetDomainname(name) => format!("set the domain name to {name:?}"),
         InitOp::WriteSysctl { file, value } => format!("write {value:?} to /proc/sys/{file}"),
-        InitOp::OpenWorkingDirectory { path, uid, gid } => {
-            format!("open {path}, the working directory, made for {uid}:{gid} if missing")
+        InitOp::MakeWorkingDirectory { path, uid, gid } => {
+            format!("make {path}, the working directory, for {uid}:{gid} if it is missing")
+        }
+        InitOp::OpenWorkingDirectory { path } => {
+            format!("open {path}, the working directory")
         }
         InitOp::MakeReadOnly { target } => format!("make {target} read-only"),
         InitOp::ProtectPath { path } => {

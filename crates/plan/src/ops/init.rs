@@ -29,7 +29,7 @@ pub enum InitPhase {
     ReadOnly,
     /// Nothing below these paths is read any more.
     Masks,
-    /// Which program will run, looked up in the finished root.
+    /// Working directory and program, looked up in the finished root.
     Program,
 }
 
@@ -107,8 +107,8 @@ pub enum InitOp {
         /// Written by one write(2).
         value: String,
     },
-    /// Makes the working directory if it is missing, and keeps a descriptor of it.
-    OpenWorkingDirectory {
+    /// Makes the working directory if it is missing, while the root is writable.
+    MakeWorkingDirectory {
         /// Absolute path.
         path: String,
         /// Owner of a directory made here.
@@ -134,6 +134,12 @@ pub enum InitOp {
         path: String,
         /// The host's `/dev/null`, for files.
         null: Slot,
+    },
+    /// Keeps a descriptor of the working directory: of what is there once paths are
+    /// read-only and masked, for whoever stands below a mask sees what it hides.
+    OpenWorkingDirectory {
+        /// Absolute path.
+        path: String,
     },
     /// umask(2); 0022 when the configuration names none, as the peers do.
     SetUmask(u32),
@@ -163,12 +169,14 @@ impl InitOp {
             | Self::SetHostname(_)
             | Self::SetDomainname(_)
             | Self::WriteSysctl { .. }
-            | Self::OpenWorkingDirectory { .. } => InitPhase::Inside,
+            | Self::MakeWorkingDirectory { .. } => InitPhase::Inside,
             Self::MakeReadOnly { .. } | Self::ProtectPath { .. } | Self::MakeRootReadOnly => {
                 InitPhase::ReadOnly
             }
             Self::MaskPath { .. } => InitPhase::Masks,
-            Self::SetUmask(_) | Self::FindProgram => InitPhase::Program,
+            Self::OpenWorkingDirectory { .. } | Self::SetUmask(_) | Self::FindProgram => {
+                InitPhase::Program
+            }
         }
     }
 }

@@ -33,6 +33,23 @@ fn reference(rules: &[Rule], asked: Asked) -> bool {
         })
 }
 
+/// What an operation on registers leaves in the first one.
+fn compute(code: u8, value: u64, other: u64, number: u64) -> Option<u64> {
+    Some(match code {
+        SET => number,
+        COPY => other,
+        AND => value & number,
+        AND_REGISTER => value & other,
+        OR_REGISTER => value | other,
+        XOR => value ^ number,
+        XOR_REGISTER => value ^ other,
+        SHIFT_LEFT => value << number,
+        SHIFT_RIGHT => value >> number,
+        NEGATE => value.wrapping_neg(),
+        _ => return None,
+    })
+}
+
 /// Runs a program; it must end, jump forward only, and reach what it holds.
 fn run(program: &[u64], asked: Asked) -> bool {
     let context = [
@@ -40,7 +57,7 @@ fn run(program: &[u64], asked: Asked) -> bool {
         asked.major,
         asked.minor,
     ];
-    let mut registers = [0_u64; 6];
+    let mut registers = [0_u64; 10];
     let mut at = 0;
     loop {
         let word = program[at];
@@ -49,29 +66,23 @@ fn run(program: &[u64], asked: Asked) -> bool {
         let offset = (word >> 16) as u16 as i16;
         let number = i64::from((word >> 32) as u32 as i32) as u64;
         at += 1;
+        if let Some(result) = compute(code, registers[to], registers[from.min(9)], number) {
+            registers[to] = result;
+            continue;
+        }
         let jumps = match code {
             LOAD => {
                 assert_eq!(from, usize::from(QUESTION));
                 registers[to] = u64::from(context[offset as usize / 4]);
                 continue;
             }
-            SET => {
-                registers[to] = number;
-                continue;
-            }
-            COPY => {
-                registers[to] = registers[from];
-                continue;
-            }
-            AND => {
-                registers[to] &= number;
-                continue;
-            }
-            SHIFT_RIGHT => {
-                registers[to] >>= number;
+            SET_WIDE => {
+                registers[to] = u64::from(number as u32) | program[at] & !0xffff_ffff;
+                at += 1;
                 continue;
             }
             JUMP => true,
+            JUMP_IF_LESS => (registers[to] as i64) < number as i64,
             JUMP_UNLESS => registers[to] != number,
             JUMP_IF_ANY => registers[to] & number != 0,
             EXIT => return registers[0] == 1,

@@ -11,6 +11,7 @@ use crate::bundle::{Bundle, fill_store};
 /// What all contestants of one benchmark share.
 pub struct Bench {
     directory: TempDir,
+    states: tempfile::TempDir,
     bundle: Bundle,
     token: String,
 }
@@ -45,8 +46,13 @@ impl Bench {
             make_docker_like(&mut bundle, directory.path());
         }
         bundle.write();
+        let states = tempfile::Builder::new()
+            .prefix("rtb")
+            .tempdir_in("/dev/shm")
+            .expect("a directory on a tmpfs");
         Self {
             directory,
+            states,
             bundle,
             token,
         }
@@ -67,9 +73,9 @@ impl Bench {
         format!("{}-{name}-{round}", self.token)
     }
 
-    /// The state root of a contestant.
+    /// The state root of a contestant, on a tmpfs as /run is on any host.
     pub fn state_root(&self, name: &str) -> PathBuf {
-        let path = self.directory.path().join(format!("state-{name}"));
+        let path = self.states.path().join(name);
         if !path.exists() {
             fs::create_dir(&path).expect("a state root");
         }

@@ -78,7 +78,6 @@ pub(crate) fn seal(plan: &Plan, descriptors: &StubDescriptors) -> Result<SealedS
         script: Script::new(number(&descriptors.socket), error_file),
         plan,
         descriptors,
-        bounding: kernel::caps::bounding().doing(|| "bounding set".to_owned())?,
     };
     let program = plan.program.args.first().map_or("", String::as_str);
     for (step, op) in plan.last.iter().enumerate() {
@@ -102,8 +101,6 @@ struct Writer<'a> {
     script: Script,
     plan: &'a Plan,
     descriptors: &'a StubDescriptors,
-    /// Our own bounding set, and the last capability the kernel knows.
-    bounding: (u64, u32),
 }
 
 impl Writer<'_> {
@@ -131,17 +128,7 @@ impl Writer<'_> {
                     script.own_descriptor(step, stream, *uid);
                 }
             }
-            LastOp::LimitBounding { keep } => {
-                let (bounding, last) = self.bounding;
-                // What is not there cannot be dropped, and need not be; a user
-                // namespace starts with all of them.
-                let there = if self.plan.namespaces.has(NamespaceKind::User) {
-                    u64::MAX
-                } else {
-                    bounding
-                };
-                script.limit_bounding(step, keep | !there, last);
-            }
+            LastOp::LimitBounding { drop, .. } => script.limit_bounding(step, *drop),
             LastOp::SetIdentity { uid, gid, groups } => {
                 script.set_identity(step, *uid, *gid, groups.as_deref());
             }
@@ -173,7 +160,7 @@ impl Writer<'_> {
     fn report_ready(&mut self, step: usize) {
         self.script.outlive_parent(step);
         self.script.report_ready(step);
-        if self.descriptors.gate.is_none() {
+        if self.descriptors.gate.is_none() && crate::parent::has_late_steps(self.plan) {
             self.script.await_parent(step);
         }
     }

@@ -12,7 +12,7 @@
 //! Forked                ──►     that is the container's pid
 //! Result                ──►     fetch the seccomp listener
 //! Ready                 ──►     resource limits; state.json, pid file; create returns
-//!                       ◄──     Go, for `run` only: nobody else opens a gate
+//!                       ◄──     Go, for `run` only, and only if there were limits to set
 //!
 //! Failed                ──►     in place of any of the above: undo everything, one line
 //! end of file           ──►     killed, or (run) the program was executed

@@ -91,7 +91,7 @@ fn the_template_in_order() {
     assert!(plan.warnings.is_empty());
     let granted = 1 << 29 | 1 << 5 | 1 << 10;
     let keep = plan.last.iter().find_map(|s| match s.op {
-        LastOp::LimitBounding { keep } => Some(keep),
+        LastOp::LimitBounding { keep, .. } => Some(keep),
         _ => None,
     });
     assert_eq!(keep, Some(granted));

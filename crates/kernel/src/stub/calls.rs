@@ -176,9 +176,9 @@ impl Script {
         self.call(step, (name, libc::SYS_fchown), flag::TOLERATE, arguments);
     }
 
-    /// Drops from the bounding set what is not in `keep`, up to capability `last`.
-    pub fn limit_bounding(&mut self, step: usize, keep: u64, last: u32) {
-        for capability in (0..=last).filter(|c| keep & (1 << c) == 0) {
+    /// Drops these from the bounding set.
+    pub fn limit_bounding(&mut self, step: usize, drop: u64) {
+        for capability in (0..64u32).filter(|c| drop & (1 << c) != 0) {
             let name = "prctl(PR_CAPBSET_DROP)";
             self.prctl(step, name, libc::PR_CAPBSET_DROP, u64::from(capability));
         }

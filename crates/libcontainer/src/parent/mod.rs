@@ -33,6 +33,13 @@ pub(crate) fn steps_of(plan: &Plan, phase: ParentPhase) -> impl Iterator<Item = 
         .inspect(|step| trace(step))
 }
 
+/// Whether the parent has something to do to an init that is done: then the stub
+/// of a `run` waits for it.
+pub(crate) fn has_late_steps(plan: &Plan) -> bool {
+    let late = |step: &Step<ParentOp>| step.op.phase() == ParentPhase::Ready;
+    plan.parent.iter().any(late)
+}
+
 /// The one place where a refused parent step gets its context.
 pub(crate) fn failed(step: &Step<ParentOp>, error: &kernel::Error) -> Error {
     Error::Step(Box::new(Failure {

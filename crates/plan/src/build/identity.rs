@@ -3,7 +3,7 @@
 use oci_spec::runtime::Process;
 
 use super::{Context, capabilities, idmap};
-use crate::{ConfigPath, InitOp, LastOp, PlanError};
+use crate::{ConfigPath, InitOp, LastOp, NamespaceKind, PlanError};
 
 /// CAP_SETGID.
 const CAP_SETGID: u32 = 6;
@@ -41,7 +41,9 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
     let capabilities = capabilities::read(context, process.capabilities().as_ref());
     let from = ConfigPath::new("process.capabilities");
     if let Some(keep) = capabilities.bounding {
-        context.last(from.field("bounding"), LastOp::LimitBounding { keep });
+        let drop = bounding_at_start(context) & !keep;
+        let op = LastOp::LimitBounding { keep, drop };
+        context.last(from.field("bounding"), op);
     }
     context.last(ConfigPath::new("process.cwd"), LastOp::ChangeDirectory);
     context.last(
@@ -53,6 +55,15 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         },
     );
     context.last(from, LastOp::SetCapabilities(capabilities.sets));
+}
+
+/// The bounding set init starts with: the runtime's own, but a user namespace
+/// starts with everything (user_namespaces(7)).
+fn bounding_at_start(context: &Context<'_>) -> u64 {
+    if context.has(NamespaceKind::User) {
+        return u64::MAX >> (63 - context.host.last_capability.min(63));
+    }
+    context.host.bounding_capabilities
 }
 
 /// The kernel takes -1 for "unchanged", and an id that is not mapped with EINVAL.

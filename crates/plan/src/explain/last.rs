@@ -19,7 +19,7 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
             format!("load the system call filter, {size} instructions")
         }
         LastOp::OwnStdio { uid } => format!("give stdio to uid {uid}"),
-        LastOp::LimitBounding { keep } => {
+        LastOp::LimitBounding { keep, .. } => {
             format!("limit the bounding set to {}", say_capabilities(*keep))
         }
         LastOp::SetIdentity { uid, gid, groups } => {

@@ -66,6 +66,8 @@ pub enum LastOp {
     LimitBounding {
         /// Mask of what stays.
         keep: u64,
+        /// Mask of what is there at that moment and must go.
+        drop: u64,
     },
     /// setgroups(2), setresgid(2), setresuid(2), with capabilities kept across.
     SetIdentity {

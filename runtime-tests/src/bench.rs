@@ -11,7 +11,7 @@ use crate::bundle::{Bundle, fill_store};
 /// What all contestants of one benchmark share.
 pub struct Bench {
     directory: TempDir,
-    states: tempfile::TempDir,
+    states: TempDir,
     bundle: Bundle,
     token: String,
 }

@@ -145,6 +145,12 @@ pub enum Command {
     Delete(Delete),
     /// List containers
     List(List),
+    /// Show the processes of a container
+    Ps(Ps),
+    /// Freeze all processes of a container
+    Pause(Pause),
+    /// Let the processes of a paused container go on
+    Resume(Resume),
     /// Write a config.json to start from
     Spec(Spec),
     /// Print what this runtime can do, as JSON
@@ -164,6 +170,9 @@ impl Command {
             Self::Kill(args) => ("kill", Some(&args.id)),
             Self::Delete(args) => ("delete", Some(&args.id)),
             Self::List(_) => ("list", None),
+            Self::Ps(args) => ("ps", args.words.first().map(String::as_str)),
+            Self::Pause(args) => ("pause", Some(&args.id)),
+            Self::Resume(args) => ("resume", Some(&args.id)),
             Self::Spec(_) => ("spec", None),
             Self::Features(_) => ("features", None),
             Self::Explain(args) => ("explain", args.id.as_deref()),
@@ -297,7 +306,7 @@ pub struct List {
     pub quiet: bool,
 }
 
-/// `list --format`
+/// `--format` of `list` and `ps`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// Aligned columns.
@@ -305,6 +314,37 @@ pub enum ListFormat {
     Table,
     /// One line, an array.
     Json,
+}
+
+/// `corten ps`
+#[derive(Debug, Args)]
+#[command(override_usage = "corten ps [OPTIONS] ID [ARGUMENTS OF ps]...")]
+pub struct Ps {
+    /// Rows of ps(1) for people, or an array of pids for programs
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: ListFormat,
+
+    /// Name of the container, then the arguments of ps(1) (default: -ef), which
+    /// must leave a column PID
+    // One list, because whatever follows the name is not ours to read.
+    #[arg(value_name = "ID", required = true, trailing_var_arg = true)]
+    pub words: Vec<String>,
+}
+
+/// `corten pause`
+#[derive(Debug, Args)]
+pub struct Pause {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// `corten resume`
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
 }
 
 /// `corten spec`

@@ -49,6 +49,7 @@ const OPTIONS: &[Row] = &[
     ("delete", "force", Some('f'), false, None),
     ("list", "format", Some('f'), true, Some("table")),
     ("list", "quiet", Some('q'), false, None),
+    ("ps", "format", Some('f'), true, Some("table")),
     ("spec", "bundle", Some('b'), true, Some(".")),
     ("spec", "rootless", None, false, None),
 ];
@@ -169,4 +170,22 @@ fn options_may_follow_the_id_and_be_repeated() {
         panic!("not run")
     };
     assert_eq!((run.detach, run.container.bundle.as_str()), (true, "/b"));
+}
+
+#[test]
+fn what_follows_the_container_of_ps_is_for_ps() {
+    for (line, words) in [
+        ("ps c1", &["c1"][..]),
+        ("ps --format json c1 -f", &["c1", "-f"]),
+        (
+            "ps -f table c1 -o pid,cmd --format x",
+            &["c1", "-o", "pid,cmd", "--format", "x"],
+        ),
+        ("ps c1 aux", &["c1", "aux"]),
+    ] {
+        let Verb::Ps(ps) = parse(line).command else {
+            panic!("not ps")
+        };
+        assert_eq!(ps.words, words, "{line}");
+    }
 }

@@ -36,6 +36,9 @@ pub enum CommandError {
         /// Why not.
         source: io::Error,
     },
+    /// The host's ps(1), which shows the processes of a container.
+    #[error("ps: {0}")]
+    Ps(String),
     /// There is a configuration already.
     #[error("--bundle: File {0} exists. Remove it first")]
     ConfigExists(String),
@@ -45,7 +48,7 @@ pub enum CommandError {
 }
 
 /// The reason alone, as all our errors put it: "no such file or directory".
-fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -79,9 +79,23 @@ pub enum Error {
     /// The command needs a running container.
     #[error("container not running")]
     NotRunning,
+    /// `pause` twice. The first words are those of every refusal to pause.
+    #[error("container not running (it is paused already)")]
+    AlreadyPaused,
+    /// `resume` of something that goes on anyway.
+    #[error("container not paused")]
+    NotPaused,
+    /// The command works on the container's cgroup, and it has none of its own.
+    #[error(
+        "the container has no control group of its own (it was created with --cgroup-manager disabled)"
+    )]
+    NoCgroup,
     /// `start` of something that was started.
     #[error("cannot start an already running container")]
     AlreadyRunning,
+    /// `start` of something that could not take a step.
+    #[error("cannot start a paused container (`resume` it first)")]
+    StartPaused,
     /// `start` of something that has ended.
     #[error("cannot start a container that has stopped")]
     HasStopped,

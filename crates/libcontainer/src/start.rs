@@ -35,6 +35,10 @@ pub fn start(store: &Store, id: &str) -> Result<()> {
     let Some(gate) = directory.open_gate()? else {
         return Err(Error::AlreadyRunning);
     };
+    if loaded.state.has_cgroup() && loaded.state.open_cgroup().is_frozen().unwrap_or(false) {
+        // The stub would never read the byte.
+        return Err(Error::StartPaused);
+    }
     kernel::fs::write_all(gate.as_fd(), b"s").doing(|| "start gate".to_owned())?;
     wait_closed(gate.as_fd()).doing(|| "start gate".to_owned())?;
     directory.remove_gate()?;

@@ -13,6 +13,7 @@ mod mount_options;
 mod mounts;
 mod namespaces;
 mod process;
+mod processes;
 mod roots;
 mod seccomp;
 mod security;
@@ -33,6 +34,7 @@ fn main() -> std::process::ExitCode {
             security::TESTS,
             hooks::TESTS,
             lifecycle::TESTS,
+            processes::TESTS,
             command_line::TESTS,
             terminal::TESTS,
             cgroups::TESTS,

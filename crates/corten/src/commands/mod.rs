@@ -6,7 +6,9 @@ mod explain;
 mod features;
 mod kill;
 mod list;
+mod pause;
 mod prepare;
+mod ps;
 mod run;
 mod spec;
 mod start;
@@ -31,6 +33,9 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Kill(args) => kill::kill(global, &args)?,
         Command::Delete(args) => delete::delete(global, &args)?,
         Command::List(args) => list::list(global, &args)?,
+        Command::Ps(args) => ps::ps(global, &args)?,
+        Command::Pause(args) => pause::pause(global, &args.id)?,
+        Command::Resume(args) => pause::resume(global, &args.id)?,
         Command::Spec(args) => spec::spec(&args)?,
         Command::Features(_) => features::features()?,
         Command::Explain(args) => explain::explain(global, &args)?,

@@ -1,0 +1,15 @@
+//! `corten pause` and `corten resume`
+
+use super::existing;
+use crate::cli::Global;
+use crate::report::CommandError;
+
+/// Freezes a container.
+pub fn pause(global: &Global, id: &str) -> Result<(), CommandError> {
+    Ok(libcontainer::pause(&existing(global, id)?, id)?)
+}
+
+/// Lets it go on.
+pub fn resume(global: &Global, id: &str) -> Result<(), CommandError> {
+    Ok(libcontainer::resume(&existing(global, id)?, id)?)
+}

@@ -327,6 +327,14 @@ fn run_hook(start: &Start, entry: &Entry) {
     if made < 0 {
         start.fail(entry, made);
     }
+    // All of it is in the pipe, and the pipe has no writer any more, before the hook
+    // exists: it never meets an empty pipe, which would be EAGAIN, and one that never
+    // reads cannot hold us up. What exceeds the pipe's 64 KiB is cut.
+    // SAFETY: the state lies in the script.
+    unsafe {
+        call(header.write, [u64::from(pipe[1]), stdin, length, 0, 0, 0]);
+        call(header.close, [u64::from(pipe[1]), 0, 0, 0, 0, 0]);
+    }
     const CLONE_PIDFD: u64 = 0x1000;
     // SAFETY: a fork; with CLONE_PIDFD the third argument (parent_tid) receives the descriptor.
     let pid = unsafe { call(header.clone, [CLONE_PIDFD | header.sigchld, 0, &raw mut pidfd as u64, 0, 0, 0]) };
@@ -344,13 +352,8 @@ fn run_hook(start: &Start, entry: &Entry) {
         }
         start.leave(255);
     }
-    // SAFETY: the pipe is non-blocking: a hook that never reads cannot hold us up
-    // (what does not fit into it is what it chose not to read).
-    unsafe {
-        call(header.close, [u64::from(pipe[0]), 0, 0, 0, 0, 0]);
-        call(header.write, [u64::from(pipe[1]), stdin, length, 0, 0, 0]);
-        call(header.close, [u64::from(pipe[1]), 0, 0, 0, 0, 0]);
-    }
+    // SAFETY: our own descriptor.
+    unsafe { call(header.close, [u64::from(pipe[0]), 0, 0, 0, 0, 0]) };
     wait_for_hook(start, entry, pid, pidfd);
 }
 

@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 
 use kernel::readiness::wait_closed;
-use kernel::stub::Message;
+use kernel::stub::{MESSAGE_SIZE, Message};
 use plan::{Hook, Step};
 
 use crate::error::{Doing, Error, Result};
@@ -50,7 +50,9 @@ pub fn start(store: &Store, id: &str) -> Result<()> {
 
 /// The stub left a message in place of becoming the program.
 fn explain(state: &State, message: &[u8]) -> Error {
-    match Message::decode(message) {
+    // A hook that cannot be executed leaves two: why, and its status.
+    let first = message.get(..MESSAGE_SIZE).unwrap_or_default();
+    match Message::decode(first) {
         Some(message) => StubSteps {
             steps: &state.after_gate.steps,
             first: state.after_gate.first,

@@ -19,6 +19,7 @@ mod namespaces;
 mod processes;
 mod programs;
 mod signals;
+mod stub;
 mod terminals;
 
 use std::any::Any;
@@ -111,6 +112,7 @@ fn main() {
         identity::TESTS,
         machine::TESTS,
         signals::TESTS,
+        stub::TESTS,
         terminals::TESTS,
         programs::TESTS,
     ];

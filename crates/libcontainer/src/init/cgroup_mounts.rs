@@ -22,7 +22,7 @@ impl Build<'_> {
         } else {
             self.own_cgroup(|directory| directory.v2)?
         };
-        Ok(self.place(op, &tree, &target)?)
+        self.place(op, &tree, &target)
     }
 
     /// A tmpfs with a directory for each hierarchy, and links for co-mounted
@@ -33,7 +33,7 @@ impl Build<'_> {
         own_namespace: bool,
         hierarchies: &[(String, String)],
         aliases: &[(String, String)],
-    ) -> kernel::Result<()> {
+    ) -> StepResult {
         let target = self.directory_target(op)?;
         let tmpfs = new_tmpfs(&[("source", "tmpfs"), ("mode", "755")])?;
         let mut outer = op.clone();

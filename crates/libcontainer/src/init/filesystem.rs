@@ -23,7 +23,7 @@ impl Build<'_> {
             return Ok(());
         };
         let target = self.directory_target(op)?;
-        let context = FsContext::open(fstype)?;
+        let context = FsContext::open(fstype).map_err(|error| self.about("type", error))?;
         if let Some(source) = source {
             context.set_string("source", source)?;
         }
@@ -40,7 +40,7 @@ impl Build<'_> {
         if op.copy_up {
             Self::copy_up(&tree, &target)?;
         }
-        Ok(self.place(op, &tree, &target)?)
+        self.place(op, &tree, &target)
     }
 
     /// What only mount(2) can pass: flags that are parameters of no file system, and
@@ -74,7 +74,11 @@ impl Build<'_> {
         }
         let source = source.as_deref().unwrap_or(fstype);
         let covered = fs::stat(target.as_fd())?.mount_id;
-        mount::classic_mount_on_fd(source, target.as_fd(), fstype, flags, &data.join(","))?;
+        mount::classic_mount_on_fd(source, target.as_fd(), fstype, flags, &data.join(","))
+            .map_err(|error| match error.errno() {
+                Errno::NODEV => self.about("type", error),
+                _ => error.into(),
+            })?;
         // mount(2) gives no descriptor. What is found there now must be another mount.
         let mounted = super::mounts::look_up(self.root()?, op)?;
         if fs::stat(mounted.as_fd())?.mount_id == covered {
@@ -90,7 +94,8 @@ impl Build<'_> {
 
     /// `remount`: what is mounted there gets new parameters and attributes.
     pub(super) fn remount(&mut self, op: &MountOp, parameters: &[FsParameter]) -> StepResult {
-        let target = super::mounts::look_up(self.root()?, op)?;
+        let target = super::mounts::look_up(self.root()?, op)
+            .map_err(|error| self.about("destination", error))?;
         if !parameters.is_empty() {
             let context = FsContext::pick(target.as_fd())?;
             set_parameters(&context, parameters)?;
@@ -98,9 +103,10 @@ impl Build<'_> {
         }
         Self::set_own_attributes(op, &target).map_err(|error| {
             if error.errno() == Errno::INVAL {
-                return refuse(Errno::INVAL, format!("{} is not a mount", op.target));
+                let error = refuse(Errno::INVAL, format!("{} is not a mount", op.target));
+                return self.about("destination", error);
             }
-            error
+            error.into()
         })?;
         Ok(Self::set_propagation(op, &target)?)
     }

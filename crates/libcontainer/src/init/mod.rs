@@ -73,6 +73,8 @@ pub(crate) fn refuse(errno: Errno, why: impl Into<String>) -> kernel::Error {
 /// What the steps hand on to each other.
 pub(crate) struct Build<'a> {
     plan: &'a Plan,
+    /// The property that asked for the step being done.
+    from: ConfigPath,
     slots: Slots,
     tasks: Vec<OwnedFd>,
     descriptors: StubDescriptors,
@@ -107,6 +109,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
     };
     let mut build = Build {
         plan,
+        from: ConfigPath::new(""),
         slots,
         tasks,
         descriptors,
@@ -201,6 +204,7 @@ impl Build<'_> {
         let plan = self.plan;
         for (index, step) in plan.init.iter().enumerate() {
             crate::describe::trace(step);
+            self.from = step.from.clone();
             if let Err(error) = self.step(&step.op) {
                 return Some((index, error));
             }
@@ -246,6 +250,11 @@ impl Build<'_> {
             }
             InitOp::FindProgram => Ok(self.find_program()?),
         }
+    }
+
+    /// A refusal of one field of the step's property, `mounts[2].type`.
+    fn about(&self, field: &str, error: kernel::Error) -> StepError {
+        StepError::Refused(error, Some(self.from.field(field)))
     }
 
     /// The container's root, once there is one.

@@ -10,12 +10,12 @@ use kernel::{Errno, copy_tree, fs, mount};
 use plan::{MountOp, MountSource, PropagationKind, Slot};
 
 use super::attributes::{attributes_of, kind_of, propagation_of};
-use super::{Build, StepResult, refuse};
+use super::{Build, StepError, StepResult, refuse};
 
 impl Build<'_> {
     pub(super) fn mount(&mut self, op: &MountOp) -> StepResult {
         match &op.source {
-            MountSource::Tree { slot } => Ok(self.mount_tree(op, *slot)?),
+            MountSource::Tree { slot } => self.mount_tree(op, *slot),
             MountSource::Filesystem {
                 fstype, classic, ..
             } if !classic.is_empty() => self.mount_classic(op, fstype, *classic),
@@ -25,18 +25,19 @@ impl Build<'_> {
                 own_namespace,
                 hierarchies,
                 aliases,
-            } => Ok(self.mount_cgroup_v1(op, *own_namespace, hierarchies, aliases)?),
+            } => self.mount_cgroup_v1(op, *own_namespace, hierarchies, aliases),
             MountSource::Existing { parameters } => self.remount(op, parameters),
         }
     }
 
     /// A tree of the host, or the copy of a symlink.
-    fn mount_tree(&mut self, op: &MountOp, slot: Slot) -> kernel::Result<()> {
+    fn mount_tree(&mut self, op: &MountOp, slot: Slot) -> StepResult {
         let tree = self.slots.take(slot)?;
         let kind = fs::stat(tree.as_fd())?.kind;
         if kind == fs::FileKind::Symlink {
             let target = fs::read_link(tree.as_fd())?;
-            return self.root()?.make_symlink(&op.target, &target, false);
+            let made = self.root()?.make_symlink(&op.target, &target, false);
+            return made.map_err(|error| self.about("destination", error));
         }
         let shared = |p: &plan::Propagation| p.kind == PropagationKind::Shared && p.recursive;
         if !op.propagation.iter().any(shared) {
@@ -53,14 +54,13 @@ impl Build<'_> {
     }
 
     /// Attributes, the move, and the propagation that the options name.
-    pub(super) fn place(
-        &mut self,
-        op: &MountOp,
-        tree: &OwnedFd,
-        target: &OwnedFd,
-    ) -> kernel::Result<()> {
+    pub(super) fn place(&mut self, op: &MountOp, tree: &OwnedFd, target: &OwnedFd) -> StepResult {
         Self::set_own_attributes(op, tree)?;
-        mount::move_mount(tree.as_fd(), target.as_fd())?;
+        mount::move_mount(tree.as_fd(), target.as_fd()).map_err(|error| match error.detail() {
+            // Of two kinds: a directory on a file, or a file on a directory.
+            Some(_) => self.about("destination", error),
+            None => error.into(),
+        })?;
         Self::set_propagation(op, tree)?;
         if op.target == "/proc" {
             self.proc_identity = None;
@@ -93,26 +93,27 @@ impl Build<'_> {
     }
 
     /// The directory to mount on, made when it is missing.
-    pub(super) fn directory_target(&mut self, op: &MountOp) -> kernel::Result<OwnedFd> {
-        let found = match look_up(self.root()?, op) {
-            Err(error) if error.errno() == Errno::NOENT => {
-                self.root()?.make_directories(&op.target, 0o755)?
-            }
-            found => found?,
-        };
-        self.check_target(op, &found)?;
-        Ok(found)
+    pub(super) fn directory_target(&mut self, op: &MountOp) -> Result<OwnedFd, StepError> {
+        self.target(op, |root| root.make_directories(&op.target, 0o755))
     }
 
-    fn file_target(&mut self, op: &MountOp) -> kernel::Result<OwnedFd> {
-        let found = match look_up(self.root()?, op) {
-            Err(error) if error.errno() == Errno::NOENT => {
-                self.root()?.make_file(&op.target, 0o644)?
-            }
-            found => found?,
+    fn file_target(&mut self, op: &MountOp) -> Result<OwnedFd, StepError> {
+        self.target(op, |root| root.make_file(&op.target, 0o644))
+    }
+
+    /// What is there, or what is made because nothing is.
+    fn target(
+        &mut self,
+        op: &MountOp,
+        make: impl FnOnce(&Root) -> kernel::Result<OwnedFd>,
+    ) -> Result<OwnedFd, StepError> {
+        let root = self.root()?;
+        let found = match look_up(root, op) {
+            Err(error) if error.errno() == Errno::NOENT => make(root),
+            found => found,
         };
-        self.check_target(op, &found)?;
-        Ok(found)
+        let checked = found.and_then(|found| self.check_target(op, &found).map(|()| found));
+        checked.map_err(|error| self.about("destination", error))
     }
 
     /// The plan refused targets on and below /proc by their names. A symlink of the

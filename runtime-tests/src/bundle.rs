@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 /// paths and `/proc/self/exe` see through symbolic links.
 const APPLETS: &[&str] = &[
     "cat", "chmod", "chown", "cp", "dd", "df", "echo", "env", "false", "free", "grep", "head",
-    "hostname", "id", "ifconfig", "ip", "kill", "ln", "ls", "mkdir", "mknod", "mount", "mv",
-    "nproc", "ps", "pwd", "readlink", "rm", "rmdir", "seq", "sh", "sleep", "stat", "stty", "test",
-    "touch", "true", "tty", "umount", "uname", "wc",
+    "hostname", "id", "ifconfig", "ionice", "ip", "kill", "ln", "ls", "mkdir", "mknod", "mount",
+    "mv", "nproc", "ps", "pwd", "readlink", "rm", "rmdir", "seq", "sh", "sleep", "stat", "stty",
+    "test", "touch", "true", "tty", "umount", "uname", "wc",
 ];
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\

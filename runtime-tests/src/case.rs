@@ -84,6 +84,11 @@ impl Case {
         }
     }
 
+    /// First line of the runtime's `--version`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     /// Whether the runtime under test is corten.
     pub fn is_corten(&self) -> bool {
         self.version.starts_with("corten ")

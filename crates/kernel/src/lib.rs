@@ -24,6 +24,7 @@ pub mod procfs;
 pub mod readiness;
 pub mod rlimit;
 mod root_change;
+pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;

@@ -179,6 +179,25 @@ pub fn set_attributes(
     Err(attributes_failed(last_errno(), fd, recursive, &wanted))
 }
 
+/// Maps the ids of the files of the detached mount `fd`, with `recursive` of all
+/// mounts below it too, by the maps of a user namespace (`MOUNT_ATTR_IDMAP`).
+///
+/// # Errors
+/// EINVAL for a file system that has no such mounts; EPERM without CAP_SYS_ADMIN
+/// where the file system was mounted, for the first user namespace, or for a mount
+/// that is mapped already.
+pub fn set_id_map(
+    fd: BorrowedFd<'_>,
+    recursive: bool,
+    user_namespace: BorrowedFd<'_>,
+) -> Result<()> {
+    let attributes = MountAttributes {
+        userns: Some(user_namespace),
+        ..MountAttributes::default()
+    };
+    set_attributes(fd, recursive, &attributes)
+}
+
 fn attributes_failed(
     errno: Errno,
     fd: BorrowedFd<'_>,

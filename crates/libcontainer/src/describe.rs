@@ -20,6 +20,8 @@ impl Describe for ParentOp {
             | Self::OpenMountSource { path, .. }
             | Self::OpenHostDevice { path, .. } => format!("open {path}"),
             Self::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
+            Self::MakeUserNamespace { .. } => "make a user namespace for an id map".to_owned(),
+            Self::MapMount { .. } => "map the owners of its files".to_owned(),
             Self::OpenNull { .. } => "open /dev/null".to_owned(),
             Self::WriteIdMap { groups: true, .. } => "write the group id map".to_owned(),
             Self::WriteIdMap { .. } => "write the user id map".to_owned(),
@@ -118,6 +120,9 @@ pub(crate) fn describe_last(op: &LastOp, program: &str) -> String {
     match op {
         LastOp::ForkIntoPidNamespace => "fork into the pid namespace".to_owned(),
         LastOp::SetRlimit(limit) => describe_limit(limit),
+        LastOp::SetScheduler(scheduler) => format!("schedule by {}", scheduler.policy),
+        LastOp::SetIoPriority { class, level } => format!("set {class}, level {level}"),
+        LastOp::SetMemoryPolicy(policy) => format!("set {}", policy.mode),
         LastOp::SetPersonality { domain } => format!("set the personality {domain:#x}"),
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp { .. } => "load the seccomp filter".to_owned(),

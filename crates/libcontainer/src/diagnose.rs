@@ -23,6 +23,12 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
         (ParentOp::OpenRoot { .. }, Errno::LOOP) => {
             "root.path must name the directory itself, not a symlink to it"
         }
+        (ParentOp::MapMount { .. }, Errno::INVAL) => {
+            "this file system, or one mounted below it, has no idmapped mounts"
+        }
+        (ParentOp::MapMount { .. }, Errno::PERM) => {
+            "needs CAP_SYS_ADMIN where the file system was mounted; a mapping cannot be mapped again"
+        }
         (ParentOp::OpenMountSource { .. }, Errno::NOENT) => "the source of a bind mount must exist",
         (_, Errno::NOSYS) => "the kernel is too old: Linux 5.14 is needed",
         _ => return None,
@@ -72,6 +78,18 @@ fn mount_hint(source: &MountSource, errno: Errno) -> Option<String> {
 pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
         (LastOp::SetRlimit(_), Errno::PERM) => RAISED_LIMIT,
+        (LastOp::SetScheduler(_), Errno::PERM) => {
+            "needs CAP_SYS_NICE on the host; on cgroup v1 real time also needs linux.resources.cpu.realtimeRuntime"
+        }
+        (LastOp::SetScheduler(_), Errno::BUSY) => "the CPUs have no such time left",
+        (LastOp::SetScheduler(_), Errno::OPNOTSUPP) => "this kernel has no utilization clamps",
+        (LastOp::SetIoPriority { .. }, Errno::PERM) => {
+            "IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host"
+        }
+        (LastOp::SetMemoryPolicy(_), Errno::NOSYS) => "this kernel knows no NUMA nodes",
+        (LastOp::SetMemoryPolicy(_), Errno::INVAL) => {
+            "a node that is not there, has no memory or is outside the cpuset, or a mode newer than this kernel"
+        }
         (LastOp::SetIdentity { .. }, Errno::INVAL) => {
             "the id is not mapped in the container's user namespace"
         }

@@ -2,9 +2,10 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use kernel::scheduling::{self, Scheduling};
 use kernel::stub::{Capabilities, Hook as StubHook, Script};
 use kernel::{fs, memfd, process, rlimit};
-use plan::{Hook, LastOp, NamespaceKind, Plan};
+use plan::{Hook, LastOp, NamespaceKind, Plan, Scheduler};
 
 use crate::describe::describe_last;
 use crate::error::{Doing, Result};
@@ -118,6 +119,9 @@ impl Writer<'_> {
                     script.set_limit(step, resource, limit.soft, limit.hard);
                 }
             }
+            LastOp::SetScheduler(_) | LastOp::SetIoPriority { .. } | LastOp::SetMemoryPolicy(_) => {
+                schedule(script, step, op);
+            }
             LastOp::SetPersonality { domain } => script.set_personality(step, *domain),
             LastOp::NoNewPrivileges => script.set_no_new_privileges(step),
             LastOp::LoadSeccomp { program, .. } => {
@@ -226,6 +230,39 @@ impl Writer<'_> {
             from = number + 1;
         }
         self.script.close_range(step, from, u32::MAX);
+    }
+}
+
+/// When it may run, read and allocate. Names become numbers; the plan knows those
+/// that there are.
+fn schedule(script: &mut Script, step: usize, op: &LastOp) {
+    match op {
+        LastOp::SetScheduler(asked) => script.set_scheduling(step, scheduling_of(asked)),
+        LastOp::SetIoPriority { class, level } => {
+            let class = scheduling::io_class_number(class).unwrap_or_default();
+            script.set_io_priority(step, class, *level);
+        }
+        LastOp::SetMemoryPolicy(policy) => {
+            let flags = policy.flags.iter();
+            let flags = flags.filter_map(|name| scheduling::memory_flag(name));
+            let mode = scheduling::memory_mode_number(&policy.mode).unwrap_or_default();
+            script.set_memory_policy(step, flags.fold(mode, |all, bit| all | bit), &policy.nodes);
+        }
+        _ => {}
+    }
+}
+
+fn scheduling_of(asked: &Scheduler) -> Scheduling {
+    let flags = asked.flags.iter();
+    let flags = flags.filter_map(|name| scheduling::scheduling_flag(name));
+    Scheduling {
+        policy: scheduling::policy_number(&asked.policy).unwrap_or_default(),
+        flags: flags.fold(0, |all, bit| all | bit),
+        nice: asked.nice,
+        priority: asked.priority,
+        runtime: asked.runtime,
+        deadline: asked.deadline,
+        period: asked.period,
     }
 }
 

@@ -183,6 +183,7 @@ const SECCOMP_FLAGS: [&str; 3] = [
 ];
 
 const NO: Enabled = Enabled { enabled: false };
+const YES: Enabled = Enabled { enabled: true };
 
 /// What this version can do.
 pub fn features() -> Features {
@@ -205,7 +206,7 @@ pub fn features() -> Features {
             apparmor: NO,
             selinux: NO,
             intel_rdt: NO,
-            mount_extensions: MountExtensions { idmap: NO },
+            mount_extensions: MountExtensions { idmap: YES },
             net_devices: NO,
         },
         annotations: Annotations {

@@ -53,7 +53,7 @@ fn mount() -> impl Strategy<Value = Value> {
         prop_oneof![
             12 => select(vec!["ro", "rw", "bind", "rbind", "nosuid", "rro", "rshared"]),
             1 => select(vec!["size=1k", "tmpcopyup", "remount", "dest-nofollow", "iversion"]),
-            1 => select(vec!["copy-symlink", "idmap", "src-nofollow"]),
+            1 => select(vec!["copy-symlink", "idmap", "src-nofollow", "ridmap=uids=0-7-9;gids=0-8-9"]),
         ],
         0..5,
     );
@@ -308,6 +308,7 @@ fn check_parent(plan: &Plan) {
             | ParentOp::OpenMountSource { slot, .. }
             | ParentOp::OpenHostDevice { slot, .. }
             | ParentOp::OpenProcfs { slot, .. }
+            | ParentOp::MakeUserNamespace { slot, .. }
             | ParentOp::OpenNull { slot } => Some(slot.0),
             _ => None,
         })

@@ -126,6 +126,18 @@ broken! { "values";
     mount_idmap_without_mappings: ["mounts[7]"] c => c.mount("/mnt", "bind", "/tmp", &["bind", "idmap"]);
     scheduler_policy_unknown: ["process.scheduler.policy"] c => c.set("/process/scheduler", json!({"policy": "SCHED_BOGUS"}));
     io_priority_class_unknown: ["process.ioPriority.class"] c => c.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_NOPE", "priority": 1}));
+    io_priority_level: ["process.ioPriority.priority", "8"] c => c.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 8}));
+    scheduler_nice: ["process.scheduler.nice", "20"] c => c.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "nice": 20}));
+    scheduler_priority_of_another_policy: ["process.scheduler.priority"] c => c.set("/process/scheduler", json!({"policy": "SCHED_BATCH", "priority": 1}));
+    scheduler_flag_unknown: ["process.scheduler.flags[0]", "SCHED_FLAG_NOPE"] c => c.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_NOPE"]}));
+    scheduler_refused_by_the_kernel: ["process.scheduler", "sched"] c => c.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_UTIL_CLAMP_MIN"]}));
+    memory_policy_mode_unknown: ["linux.memoryPolicy.mode", "MPOL_NOPE"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_NOPE"}));
+    memory_policy_nodes: ["linux.memoryPolicy.nodes", "0-"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0-"}));
+    memory_policy_of_a_node_that_is_not_there: ["linux.memoryPolicy", "invalid argument"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "1000"}));
+    affinity_of_exec: ["process.execCPUAffinity.initial"] c => c.set("/process/execCPUAffinity", json!({"initial": "3-"}));
+    mount_idmap_of_half_a_mapping: ["mounts[7].gidMappings"] c => c.push("/mounts", json!({"destination": "/mnt", "source": "/tmp", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}));
+    mount_idmap_with_an_odd_mapping: ["mounts[7].options[1]", "idmap=uids=1"] c => c.mount("/mnt", "bind", "/tmp", &["bind", "idmap=uids=1"]);
+    mount_idmap_of_a_file_system_without: ["mounts[7].options[1]", "invalid argument", "idmapped"] c => c.mount("/mnt", "bind", "/sys", &["bind", "idmap=uids=0-1-1;gids=0-1-1"]);
     annotation_without_a_key: ["annotations"] c => c.set("/annotations", json!({"": "x"}));
     annotation_number: ["annotations"] c => c.set("/annotations", json!({"a": 1}));
 }

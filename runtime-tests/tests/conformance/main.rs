@@ -7,6 +7,7 @@ mod devices;
 mod engines;
 mod hooks;
 mod identity;
+mod idmap;
 mod lifecycle;
 mod linux;
 mod mount_options;
@@ -15,6 +16,7 @@ mod namespaces;
 mod process;
 mod processes;
 mod roots;
+mod scheduling;
 mod seccomp;
 mod security;
 mod terminal;
@@ -25,9 +27,11 @@ fn main() -> std::process::ExitCode {
         &[
             process::TESTS,
             identity::TESTS,
+            scheduling::TESTS,
             namespaces::TESTS,
             mounts::TESTS,
             mount_options::TESTS,
+            idmap::TESTS,
             devices::TESTS,
             linux::TESTS,
             seccomp::TESTS,

@@ -1,5 +1,7 @@
 //! What the stub can be asked to do, each as the system calls it takes.
 
+use crate::scheduling::{Scheduling, node_mask};
+
 use super::{Entry, KIND_FORK, KIND_HOOK, MESSAGE_READY, Script, flag};
 
 /// A descriptor number as a call's argument.
@@ -118,6 +120,31 @@ impl Script {
         limit.extend_from_slice(&hard.to_ne_bytes());
         let arguments = [0, u64::from(resource), self.add_data(&limit), 0];
         self.call(step, ("prlimit64", libc::SYS_prlimit64), 0, arguments);
+    }
+
+    /// sched_setattr(2) on itself.
+    pub fn set_scheduling(&mut self, step: usize, scheduling: Scheduling) {
+        let attributes = self.add_data(&scheduling.to_bytes());
+        let call = ("sched_setattr", libc::SYS_sched_setattr);
+        self.call(step, call, 0, [0, attributes, 0]);
+    }
+
+    /// ioprio_set(2) on itself.
+    pub fn set_io_priority(&mut self, step: usize, class: u32, level: u32) {
+        /// linux/ioprio.h
+        const WHO_PROCESS: u64 = 1;
+        const CLASS_SHIFT: u32 = 13;
+        let priority = u64::from(class << CLASS_SHIFT | level);
+        let call = ("ioprio_set", libc::SYS_ioprio_set);
+        self.call(step, call, 0, [WHO_PROCESS, 0, priority]);
+    }
+
+    /// set_mempolicy(2); `mode` with its flags.
+    pub fn set_memory_policy(&mut self, step: usize, mode: u32, nodes: &[u32]) {
+        let (mask, bits) = node_mask(nodes);
+        let mask = if bits == 0 { 0 } else { self.add_data(&mask) };
+        let call = ("set_mempolicy", libc::SYS_set_mempolicy);
+        self.call(step, call, 0, [u64::from(mode), mask, bits]);
     }
 
     /// personality(2)

@@ -55,6 +55,7 @@ impl Build<'_> {
 
     /// Attributes, the move, and the propagation that the options name.
     pub(super) fn place(&mut self, op: &MountOp, tree: &OwnedFd, target: &OwnedFd) -> StepResult {
+        self.map_ids(op, tree)?;
         Self::set_own_attributes(op, tree)?;
         mount::move_mount(tree.as_fd(), target.as_fd()).map_err(|error| match error.detail() {
             // Of two kinds: a directory on a file, or a file on a directory.
@@ -66,6 +67,16 @@ impl Build<'_> {
             self.proc_identity = None;
         }
         Ok(())
+    }
+
+    /// Whose the files seem to be; the kernel takes it for a detached mount only.
+    fn map_ids(&self, op: &MountOp, tree: &OwnedFd) -> StepResult {
+        let Some(map) = &op.id_map else {
+            return Ok(());
+        };
+        let user_namespace = self.slots.get(map.user_namespace)?;
+        mount::set_id_map(tree.as_fd(), map.recursive, user_namespace)
+            .map_err(|error| StepError::Refused(error, Some(map.from.clone())))
     }
 
     /// What the options say of this mount, and of it and all below it.

@@ -7,7 +7,7 @@ use kernel::stub::Message;
 use kernel::{pidfd, rlimit};
 use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 
-use super::{describe_status, failed, run_hooks, steps_of};
+use super::{describe_status, failed, id_map, run_hooks, steps_of};
 use crate::create::Init;
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
@@ -60,7 +60,10 @@ impl Conversation<'_> {
         match message {
             InitMessage::NeedIdMap => {
                 for step in steps_of(self.plan, ParentPhase::IdMap) {
-                    write_id_map(step, init.pid).map_err(|error| failed(step, &error))?;
+                    if let ParentOp::WriteIdMap { groups, map } = &step.op {
+                        id_map::write(init.pid, *groups, map)
+                            .map_err(|error| failed(step, &error))?;
+                    }
                 }
                 self.go()
             }
@@ -256,23 +259,4 @@ pub(crate) fn after_ready(conversation: &Conversation<'_>) -> Result<()> {
             hint: String::new(),
         }),
     }
-}
-
-/// `/proc/<pid>/uid_map` or `gid_map`, in one write as the kernel demands.
-fn write_id_map(step: &Step<ParentOp>, pid: i32) -> kernel::Result<()> {
-    let ParentOp::WriteIdMap { groups, map } = &step.op else {
-        return Ok(());
-    };
-    let proc = Procfs::host()?;
-    let lines: String = map
-        .iter()
-        .map(|m| format!("{} {} {}\n", m.container_id, m.host_id, m.size))
-        .collect();
-    if *groups && kernel::identity::effective_uid() != 0 {
-        // Without CAP_SETGID outside, the kernel takes a group map only once
-        // setgroups(2) is off for good (user_namespaces(7), CVE-2014-8989).
-        proc.write(&format!("{pid}/setgroups"), "deny")?;
-    }
-    let file = if *groups { "gid_map" } else { "uid_map" };
-    proc.write(&format!("{pid}/{file}"), &lines)
 }

@@ -3,6 +3,7 @@
 //! | file | phase |
 //! |---|---|
 //! | `slots.rs` | before the clone: everything init inherits is opened |
+//! | `id_map.rs` | user namespaces of idmapped mounts; maps are written |
 //! | `procfs.rs` | a procfs of a pid namespace that init only joins |
 //! | `clone.rs` | the clone itself |
 //! | `conversation.rs` | what init asks for, in the order of `sync.rs` |
@@ -11,6 +12,7 @@
 mod clone;
 mod conversation;
 mod hooks;
+mod id_map;
 mod procfs;
 mod slots;
 

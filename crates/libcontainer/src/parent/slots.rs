@@ -4,9 +4,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::{Errno, fs, mount, namespace};
-use plan::{DeviceKind, ParentOp, ParentPhase, Plan, Slot, Step};
+use plan::{DeviceKind, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step};
 
-use super::{failed, procfs, steps_of};
+use super::{failed, id_map, procfs, steps_of};
 use crate::error::{Doing, Result};
 
 /// The descriptors init inherits, by [`Slot`].
@@ -57,18 +57,7 @@ pub(crate) fn open_slots(plan: &Plan) -> Result<Slots> {
 fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
     match &step.op {
         ParentOp::OpenNamespace { slot, kind, path } => {
-            let fd = fs::open_read(path)?;
-            let found = namespace::namespace_type(fd.as_fd()).map_err(|error| {
-                // ENOTTY: the file is no namespace at all.
-                error.with_detail(format!("{path} is not a namespace"))
-            })?;
-            if found != super::clone::flag_of(*kind) {
-                let wrong = format!("{path} is a namespace of another type");
-                return Err(
-                    kernel::Error::new(Errno::INVAL, "ioctl(NS_GET_NSTYPE)").with_detail(wrong)
-                );
-            }
-            slots.put(*slot, fd);
+            slots.put(*slot, open_namespace(path, *kind)?);
         }
         ParentOp::OpenRoot { slot, path } => slots.put(*slot, open_root(path)?),
         ParentOp::OpenMountSource {
@@ -102,6 +91,14 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
             let procfs = procfs::open(slots.get(*pid_namespace)?, parameters)?;
             slots.put(*slot, procfs);
         }
+        ParentOp::MakeUserNamespace { slot, uids, gids } => {
+            slots.put(*slot, id_map::make_user_namespace(uids, gids)?);
+        }
+        ParentOp::MapMount {
+            tree,
+            user_namespace,
+            recursive,
+        } => map_mount(slots.get(*tree)?, slots.get(*user_namespace)?, *recursive)?,
         ParentOp::OpenNull { slot } => {
             slots.put(*slot, open_device("/dev/null", DeviceKind::Char, (1, 3))?);
         }
@@ -117,6 +114,33 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
         | ParentOp::RunHook(_) => {}
     }
     Ok(())
+}
+
+/// A namespace of the expected kind.
+fn open_namespace(path: &str, kind: NamespaceKind) -> kernel::Result<OwnedFd> {
+    let fd = fs::open_read(path)?;
+    let found = namespace::namespace_type(fd.as_fd()).map_err(|error| {
+        // ENOTTY: the file is no namespace at all.
+        error.with_detail(format!("{path} is not a namespace"))
+    })?;
+    if found != super::clone::flag_of(kind) {
+        let wrong = format!("{path} is a namespace of another type");
+        return Err(kernel::Error::new(Errno::INVAL, "ioctl(NS_GET_NSTYPE)").with_detail(wrong));
+    }
+    Ok(fd)
+}
+
+/// The owners of a tree's files become others. A symlink that `copy-symlink`
+/// will make anew is no mount.
+fn map_mount(
+    tree: BorrowedFd<'_>,
+    user_namespace: BorrowedFd<'_>,
+    recursive: bool,
+) -> kernel::Result<()> {
+    if fs::stat(tree)?.kind == fs::FileKind::Symlink {
+        return Ok(());
+    }
+    mount::set_id_map(tree, recursive, user_namespace)
 }
 
 /// The root: a directory, and not one that a symlink leads to (the image's owner

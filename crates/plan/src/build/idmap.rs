@@ -20,8 +20,8 @@ pub(crate) fn build(context: &mut Context<'_>) {
     let uids = read(linux.and_then(|l| l.uid_mappings().as_ref()));
     let gids = read(linux.and_then(|l| l.gid_mappings().as_ref()));
     let (uid_path, gid_path) = (ConfigPath::new(UIDS), ConfigPath::new(GIDS));
-    check(context, &uid_path, &uids);
-    check(context, &gid_path, &gids);
+    context.problems.extend(find_problems(&uid_path, &uids));
+    context.problems.extend(find_problems(&gid_path, &gids));
     if !context.has(NamespaceKind::User) {
         for (path, map) in [(&uid_path, &uids), (&gid_path, &gids)] {
             if !map.is_empty() {
@@ -79,7 +79,7 @@ fn contains(line: &IdMapping, id: u32) -> bool {
     id >= line.container_id && id - line.container_id < line.size
 }
 
-fn read(list: Option<&Vec<LinuxIdMapping>>) -> Vec<IdMapping> {
+pub(super) fn read(list: Option<&Vec<LinuxIdMapping>>) -> Vec<IdMapping> {
     let lines = list.into_iter().flatten();
     lines
         .map(|line| IdMapping {
@@ -96,44 +96,40 @@ fn missing(path: ConfigPath) -> PlanError {
 }
 
 /// What the kernel would refuse with a bare EINVAL.
-fn check(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping]) {
+pub(super) fn find_problems(path: &ConfigPath, map: &[IdMapping]) -> Vec<PlanError> {
+    let mut problems = Vec::new();
     if map.len() > MOST_LINES {
-        context.problem(PlanError::invalid(
-            path.clone(),
-            format!("at most {MOST_LINES} mappings, the kernel's limit"),
-            map.len().to_string(),
-        ));
-        return;
+        let wanted = format!("at most {MOST_LINES} mappings, the kernel's limit");
+        let found = map.len().to_string();
+        return vec![PlanError::invalid(path.clone(), wanted, found)];
     }
     for (n, line) in map.iter().enumerate() {
         let at = path.index(n);
         if line.size == 0 {
             let field = at.field("size");
-            context.problem(PlanError::invalid(field, "at least 1", "0"));
+            problems.push(PlanError::invalid(field, "at least 1", "0"));
             continue;
         }
         for (name, first) in [("containerID", line.container_id), ("hostID", line.host_id)] {
             if first.checked_add(line.size).is_none() {
                 let wanted = format!("ids up to {}", u32::MAX - 1);
                 let found = format!("{first} with size {}", line.size);
-                context.problem(PlanError::invalid(at.field(name), wanted, found));
+                problems.push(PlanError::invalid(at.field(name), wanted, found));
             }
         }
-        let earlier = map[..n].iter().enumerate();
-        let mut clashes = Vec::new();
-        for (m, other) in earlier {
+        for (m, other) in map[..n].iter().enumerate() {
             for (name, mine, theirs) in [
                 ("containerID", line.container_id, other.container_id),
                 ("hostID", line.host_id, other.host_id),
             ] {
                 if overlaps((mine, line.size), (theirs, other.size)) {
                     let text = format!("overlaps {}", path.index(m));
-                    clashes.push(PlanError::conflict(at.field(name), text));
+                    problems.push(PlanError::conflict(at.field(name), text));
                 }
             }
         }
-        context.problems.append(&mut clashes);
     }
+    problems
 }
 
 fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {

@@ -12,6 +12,8 @@ mod hostile_tests;
 pub(crate) mod identity;
 pub(crate) mod idmap;
 pub(crate) mod masks;
+mod memory_policy;
+mod mount_idmap;
 pub(crate) mod mount_options;
 pub(crate) mod mount_source;
 pub(crate) mod mounts;
@@ -19,6 +21,7 @@ pub(crate) mod namespaces;
 pub(crate) mod order;
 pub(crate) mod process;
 pub(crate) mod rootfs;
+mod scheduling;
 pub(crate) mod security;
 pub(crate) mod sysctl;
 mod time_offsets;
@@ -184,6 +187,7 @@ struct Chapters {
 /// Everything about the container's program. The order of these calls is the
 /// order inside the phases of the sealed stub.
 fn build_process(context: &mut Context<'_>, process: &Process) -> Program {
+    scheduling::build(context, process);
     security::build(context, process);
     identity::build(context, process);
     let program = process::build(context, process);

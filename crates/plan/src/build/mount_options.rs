@@ -35,8 +35,19 @@ pub(crate) struct Options {
     pub source_no_follow: Option<ConfigPath>,
     /// `dest-nofollow`
     pub target_no_follow: bool,
-    /// Idmapped mounts asked for.
-    pub id_map: Option<ConfigPath>,
+    /// `idmap`, `ridmap`
+    pub id_map: Option<IdMapWord>,
+}
+
+/// `idmap` or `ridmap`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdMapWord {
+    /// All below it too.
+    pub recursive: bool,
+    /// What stands behind `=`, if anything does.
+    pub mapping: Option<String>,
+    /// The option.
+    pub from: ConfigPath,
 }
 
 /// What a word means. Those of [`ATTRIBUTES`] mean it for one mount, or with an
@@ -71,7 +82,7 @@ enum Other {
     CopySymlink,
     SourceNoFollow,
     TargetNoFollow,
-    IdMap,
+    IdMap(bool),
 }
 
 /// Word, its recursive form, meaning: what mount_setattr(2) can change.
@@ -161,17 +172,14 @@ const OTHERS: &[(&str, Other)] = &[
     ("copy-symlink", Other::CopySymlink),
     ("src-nofollow", Other::SourceNoFollow),
     ("dest-nofollow", Other::TargetNoFollow),
-    ("idmap", Other::IdMap),
-    ("ridmap", Other::IdMap),
+    ("idmap", Other::IdMap(false)),
+    ("ridmap", Other::IdMap(true)),
 ];
 
 /// Every word that has a meaning of its own here, sorted: `mountOptions` of the
 /// `features` command.
 pub(crate) fn words() -> Vec<&'static str> {
-    let others = OTHERS
-        .iter()
-        .filter(|(_, meaning)| !matches!(meaning, Other::IdMap))
-        .map(|(word, _)| *word);
+    let others = OTHERS.iter().map(|(word, _)| *word);
     let mut words: Vec<_> = ATTRIBUTES
         .iter()
         .flat_map(|(one, all, _)| [*one, *all])
@@ -232,14 +240,14 @@ impl Options {
 
     /// Takes a word of [`OTHERS`].
     fn other(&mut self, option: &str, from: &ConfigPath) -> bool {
-        let mapped = option.starts_with("idmap=") || option.starts_with("ridmap=");
-        let found = OTHERS.iter().find(|(word, _)| *word == option);
-        let meaning = match found {
-            Some((_, meaning)) => *meaning,
-            None if mapped => Other::IdMap,
-            None => return false,
+        let (word, mapping) = match option.split_once('=') {
+            Some((word @ ("idmap" | "ridmap"), mapping)) => (word, Some(mapping.to_owned())),
+            _ => (option, None),
         };
-        match meaning {
+        let Some((_, meaning)) = OTHERS.iter().find(|(known, _)| *known == word) else {
+            return false;
+        };
+        match *meaning {
             Other::Nothing => {}
             // mount(2) adds MS_REC to MS_BIND: with both words the tree is meant.
             Other::Bind(recursive) => self.bind = Some(recursive || self.bind == Some(true)),
@@ -258,7 +266,13 @@ impl Options {
             Other::CopySymlink => self.copy_symlink = Some(from.clone()),
             Other::SourceNoFollow => self.source_no_follow = Some(from.clone()),
             Other::TargetNoFollow => self.target_no_follow = true,
-            Other::IdMap => self.id_map = Some(from.clone()),
+            Other::IdMap(recursive) => {
+                self.id_map = Some(IdMapWord {
+                    recursive,
+                    mapping,
+                    from: from.clone(),
+                });
+            }
         }
         true
     }

@@ -1,12 +1,14 @@
 //! `mounts` -> one [`MountOp`] for each entry, in the order of the configuration.
 
 use super::Context;
+use super::mount_idmap;
 use super::mount_options::{self, Options};
 use super::mount_source;
 use super::rootfs::{clean, has_own_mounts, is_below, refuse_without_own_mounts};
 use crate::error::quote;
 use crate::{
-    AttrFlags, Attributes, ConfigPath, InitOp, Lsm, MountOp, MountSource, PlanError, Problem,
+    AttrFlags, Attributes, ConfigPath, InitOp, Lsm, MountIdMap, MountOp, MountSource, PlanError,
+    Problem,
 };
 use oci_spec::runtime::{Mount, Spec};
 
@@ -114,17 +116,24 @@ fn decode(context: &mut Context<'_>, mount: &Mount, at: ConfigPath) -> Option<Mo
         options,
     };
     check_target(context, &entry);
-    refuse_id_maps(context, &entry);
     check_word_uses(context, &entry);
     let source = mount_source::decode(context, &entry);
+    let id_map = mount_idmap::decode(context, &entry);
     if context.problems.len() > before {
         return None;
     }
-    Some(assemble(context, entry, source?))
+    let source = source?;
+    let id_map = mount_idmap::add_step(context, &entry, &source, id_map);
+    Some(assemble(context, entry, source, id_map))
 }
 
 /// The finished operation.
-fn assemble(context: &Context<'_>, entry: Entry<'_>, source: MountSource) -> MountOp {
+fn assemble(
+    context: &Context<'_>,
+    entry: Entry<'_>,
+    source: MountSource,
+    id_map: Option<MountIdMap>,
+) -> MountOp {
     let Options {
         attributes: own,
         recursive,
@@ -165,6 +174,7 @@ fn assemble(context: &Context<'_>, entry: Entry<'_>, source: MountSource) -> Mou
         copy_up: copy_up.is_some(),
         read_only_later: false,
         label,
+        id_map,
     }
 }
 
@@ -226,23 +236,6 @@ fn check_proc(entry: &Entry<'_>, from: ConfigPath) -> Option<PlanError> {
     let sentence = format!("{shown} is inside procfs, where nothing can be mounted");
     let hint = format!("except on {}", PROC_FILES.join(", "));
     Some(PlanError::conflict(from, sentence).hint(hint))
-}
-
-/// Idmapped mounts by option or by mappings.
-fn refuse_id_maps(context: &mut Context<'_>, entry: &Entry<'_>) {
-    let lists = [
-        ("uidMappings", entry.mount.uid_mappings()),
-        ("gidMappings", entry.mount.gid_mappings()),
-    ];
-    let fields = lists
-        .iter()
-        .filter(|(_, list)| list.as_ref().is_some_and(|list| !list.is_empty()))
-        .map(|(name, _)| entry.at.field(name));
-    let asked: Vec<_> = fields.chain(entry.options.id_map.clone()).collect();
-    for from in asked {
-        let sentence = "idmapped mounts are not supported yet";
-        context.problem(PlanError::unsupported(from, sentence));
-    }
 }
 
 /// Words that make sense for some mounts only.

@@ -3,7 +3,7 @@
 use super::inside::{say_hook, word};
 use super::outside::say_limit;
 use crate::build::capabilities::CAPABILITIES;
-use crate::{CapabilitySets, LastOp, Program};
+use crate::{CapabilitySets, LastOp, MemoryPolicy, Program, Scheduler};
 
 /// One operation.
 pub(super) fn say(op: &LastOp, program: &Program) -> String {
@@ -12,6 +12,11 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
             "fork into the joined pid namespace, where only the stub is seen".to_owned()
         }
         LastOp::SetRlimit(limit) => say_limit(limit),
+        LastOp::SetScheduler(scheduler) => say_scheduler(scheduler),
+        LastOp::SetIoPriority { class, level } => {
+            format!("set the I/O priority to {class}, level {level}")
+        }
+        LastOp::SetMemoryPolicy(policy) => say_memory_policy(policy),
         LastOp::SetPersonality { domain } => format!("set the personality to {domain:#x}"),
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp { program, .. } => {
@@ -49,6 +54,39 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
             format!("execute {}", args.join(" "))
         }
     }
+}
+
+/// What matters for the policy.
+fn say_scheduler(scheduler: &Scheduler) -> String {
+    let mut text = format!("schedule by {}", scheduler.policy);
+    if scheduler.priority != 0 {
+        text.push_str(&format!(", priority {}", scheduler.priority));
+    }
+    if scheduler.nice != 0 {
+        text.push_str(&format!(", nice {}", scheduler.nice));
+    }
+    if scheduler.runtime != 0 {
+        text.push_str(&format!(
+            ", {} ns until {} ns of every {} ns",
+            scheduler.runtime, scheduler.deadline, scheduler.period
+        ));
+    }
+    for flag in &scheduler.flags {
+        text.push_str(&format!(", {flag}"));
+    }
+    text
+}
+
+fn say_memory_policy(policy: &MemoryPolicy) -> String {
+    let mut text = format!("take memory by {}", policy.mode);
+    if !policy.nodes.is_empty() {
+        let nodes: Vec<_> = policy.nodes.iter().map(u32::to_string).collect();
+        text.push_str(&format!(" from the nodes {}", nodes.join(", ")));
+    }
+    for flag in &policy.flags {
+        text.push_str(&format!(", {flag}"));
+    }
+    text
 }
 
 /// Sets that are alike are named together.

@@ -116,6 +116,9 @@ fn words(mount: &MountOp) -> Vec<String> {
         words.push("ro later".to_owned());
     }
     words.extend(mount.propagation.iter().map(|p| say_propagation(*p)));
+    if let Some(map) = &mount.id_map {
+        words.push(if map.recursive { "ridmap" } else { "idmap" }.to_owned());
+    }
     if mount.target_no_follow {
         words.push("no symlink followed".to_owned());
     }

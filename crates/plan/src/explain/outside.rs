@@ -60,25 +60,7 @@ pub(super) fn say(op: &ParentOp) -> String {
         ParentOp::OpenRoot { path, .. } => {
             format!("clone the mount tree of {path}, detached, with all below it")
         }
-        ParentOp::OpenMountSource {
-            path,
-            recursive,
-            no_follow,
-            copy_symlink,
-            ..
-        } => {
-            let all = if *recursive {
-                " and all mounted below it"
-            } else {
-                ""
-            };
-            let symlink = match (*copy_symlink, *no_follow) {
-                (true, _) => ", a symlink as itself",
-                (false, true) => ", following no symlink at its end",
-                (false, false) => "",
-            };
-            format!("open {path}{all}{symlink}")
-        }
+        ParentOp::OpenMountSource { .. } => say_source(op),
         ParentOp::OpenHostDevice {
             path,
             kind,
@@ -90,6 +72,19 @@ pub(super) fn say(op: &ParentOp) -> String {
             number(*kind, *major, *minor)
         ),
         ParentOp::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
+        ParentOp::MakeUserNamespace { uids, gids, .. } => format!(
+            "make a user namespace for idmapped mounts: {}; {}",
+            say_map(false, uids),
+            say_map(true, gids)
+        ),
+        ParentOp::MapMount { recursive, .. } => {
+            let all = if *recursive {
+                ", and of all below it"
+            } else {
+                ""
+            };
+            format!("map the owners of files in that tree{all}")
+        }
         ParentOp::OpenNull { .. } => {
             let device = number(DeviceKind::Char, 1, 3);
             format!("open the host's /dev/null, verified to be {device}")
@@ -104,6 +99,31 @@ pub(super) fn say(op: &ParentOp) -> String {
         ParentOp::SetRlimit(limit) => say_limit(limit),
         ParentOp::RunHook(hook) => say_hook(hook, "on the host"),
     }
+}
+
+/// The tree of a bind mount.
+fn say_source(op: &ParentOp) -> String {
+    let ParentOp::OpenMountSource {
+        path,
+        recursive,
+        no_follow,
+        copy_symlink,
+        ..
+    } = op
+    else {
+        return String::new();
+    };
+    let all = if *recursive {
+        " and all mounted below it"
+    } else {
+        ""
+    };
+    let symlink = match (*copy_symlink, *no_follow) {
+        (true, _) => ", a symlink as itself",
+        (false, true) => ", following no symlink at its end",
+        (false, false) => "",
+    };
+    format!("open {path}{all}{symlink}")
 }
 
 /// `character device 1:3`

@@ -42,6 +42,17 @@ pub enum LastOp {
     /// prlimit(2) wants the same uid or CAP_SYS_RESOURCE.) With a user namespace the
     /// parent does it instead: `ParentOp::SetRlimit`.
     SetRlimit(Rlimit),
+    /// `sched_setattr`
+    SetScheduler(Scheduler),
+    /// `ioprio_set`
+    SetIoPriority {
+        /// `IOPRIO_CLASS_BE`
+        class: String,
+        /// 0 (first) to 7.
+        level: u32,
+    },
+    /// `set_mempolicy`
+    SetMemoryPolicy(MemoryPolicy),
     /// personality(2)
     SetPersonality {
         /// `PER_LINUX32`
@@ -107,9 +118,12 @@ impl LastOp {
     pub const fn phase(&self) -> LastPhase {
         match self {
             Self::ForkIntoPidNamespace => LastPhase::Fork,
-            Self::NoNewPrivileges | Self::SetRlimit(_) | Self::SetPersonality { .. } => {
-                LastPhase::Privileged
-            }
+            Self::NoNewPrivileges
+            | Self::SetRlimit(_)
+            | Self::SetScheduler(_)
+            | Self::SetIoPriority { .. }
+            | Self::SetMemoryPolicy(_)
+            | Self::SetPersonality { .. } => LastPhase::Privileged,
             Self::LoadSeccomp { late: false, .. } => LastPhase::EarlySeccomp,
             Self::OwnStdio { .. }
             | Self::LimitBounding { .. }
@@ -136,6 +150,38 @@ pub struct CapabilitySets {
     pub inheritable: u64,
     /// Ambient, raised one by one; must be permitted and inheritable too.
     pub ambient: u64,
+}
+
+/// `process.scheduler`, sched_setattr(2). The names are those of the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduler {
+    /// `SCHED_BATCH`
+    pub policy: String,
+    /// `SCHED_FLAG_RESET_ON_FORK`
+    pub flags: Vec<String>,
+    /// -20 to 19.
+    pub nice: i32,
+    /// 1 to 99 for `SCHED_FIFO` and `SCHED_RR`, else 0.
+    pub priority: u32,
+    /// Nanoseconds, `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// Nanoseconds, `SCHED_DEADLINE`.
+    pub deadline: u64,
+    /// Nanoseconds, `SCHED_DEADLINE`.
+    pub period: u64,
+}
+
+/// `linux.memoryPolicy`, set_mempolicy(2). The names are those of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryPolicy {
+    /// `MPOL_INTERLEAVE`
+    pub mode: String,
+    /// `MPOL_F_STATIC_NODES`
+    pub flags: Vec<String>,
+    /// Numbers of the nodes, sorted.
+    pub nodes: Vec<u32>,
 }
 
 /// A classic BPF program for seccomp(2).

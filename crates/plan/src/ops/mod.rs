@@ -21,10 +21,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use init::{ConsoleSize, DeviceNode, InitOp, InitPhase, NodeKind, RootChange};
-pub use last::{CapabilitySets, LastOp, LastPhase, Program, SeccompProgram};
+pub use last::{
+    CapabilitySets, LastOp, LastPhase, MemoryPolicy, Program, Scheduler, SeccompProgram,
+};
 pub use mount::{
-    Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountOp, MountSource, Propagation,
-    PropagationKind,
+    Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountIdMap, MountOp, MountSource,
+    Propagation, PropagationKind,
 };
 pub use parent::{DeviceKind, IdMapping, ParentOp, ParentPhase, Rlimit};
 

@@ -177,4 +177,19 @@ pub struct MountOp {
     pub read_only_later: bool,
     /// `linux.mountLabel`: the value of the `context` parameter, without quotes.
     pub label: Option<String>,
+    /// Owners of the files are shown mapped. A tree from the host has been mapped
+    /// by the parent: `ParentOp::MapMount`.
+    pub id_map: Option<MountIdMap>,
+}
+
+/// Whose ids the files of a mount get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MountIdMap {
+    /// The user namespace with the mapping.
+    pub user_namespace: Slot,
+    /// `ridmap`: all mounts below too.
+    pub recursive: bool,
+    /// The property that asked for it.
+    pub from: ConfigPath,
 }

@@ -51,6 +51,25 @@ pub enum ParentOp {
         /// `copy-symlink`: a source that is a symlink is recreated, not mounted.
         copy_symlink: bool,
     },
+    /// Makes a user namespace that nobody lives in: its maps are what a mount's are taken from.
+    MakeUserNamespace {
+        /// Where it goes.
+        slot: Slot,
+        /// File system -> mount.
+        uids: Vec<IdMapping>,
+        /// File system -> mount.
+        gids: Vec<IdMapping>,
+    },
+    /// Maps the ids of a tree that was opened: `mount_setattr(MOUNT_ATTR_IDMAP)`, which
+    /// needs CAP_SYS_ADMIN where the file system was mounted.
+    MapMount {
+        /// The tree, still detached.
+        tree: Slot,
+        /// Whose maps.
+        user_namespace: Slot,
+        /// `ridmap`: all mounts below too.
+        recursive: bool,
+    },
     /// Makes a procfs of a joined pid namespace: init stays outside of it, and a
     /// procfs shows the namespace of who makes it.
     OpenProcfs {
@@ -113,6 +132,8 @@ impl ParentOp {
             | Self::OpenMountSource { .. }
             | Self::OpenHostDevice { .. }
             | Self::OpenProcfs { .. }
+            | Self::MakeUserNamespace { .. }
+            | Self::MapMount { .. }
             | Self::OpenNull { .. }
             | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
             Self::WriteIdMap { .. } => ParentPhase::IdMap,

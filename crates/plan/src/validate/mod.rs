@@ -82,15 +82,10 @@ fn check_name(context: &mut Context<'_>, property: &'static str, op: fn(String) 
 /// silence (config.md, "Valid values").
 pub(crate) fn refuse_unsupported(context: &mut Context<'_>) {
     let mut present = Vec::new();
-    if let Some(process) = context.spec.process() {
-        present.push(("process.scheduler", process.scheduler().is_some()));
-        present.push(("process.ioPriority", process.io_priority().is_some()));
-    }
     if let Some(linux) = context.linux() {
         let devices = linux.net_devices().as_ref();
         present.push(("linux.netDevices", devices.is_some_and(|d| !d.is_empty())));
         present.push(("linux.intelRdt", linux.intel_rdt().is_some()));
-        present.push(("linux.memoryPolicy", linux.memory_policy().is_some()));
     }
     for (path, there) in present {
         if there {

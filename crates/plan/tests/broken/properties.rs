@@ -68,24 +68,9 @@ fn top_level_and_namespaces() {
             "linux.intelRdt: not supported yet",
         ),
         (
-            "linux/memoryPolicy",
-            json!({"mode": "MPOL_LOCAL"}),
-            "linux.memoryPolicy: not supported yet",
-        ),
-        (
             "linux/namespaces",
             json!([{"type": "mount"}, {"type": "time", "path": 7}]),
             "linux.namespaces[1].path: expected a string, found 7",
-        ),
-        (
-            "process/scheduler",
-            json!({"policy": "SCHED_FIFO", "flags": ["SCHED_FLAG_RESET_ON_FORK", "SCHED_FLAG_DL_OVERRUN"]}),
-            "process.scheduler: not supported yet",
-        ),
-        (
-            "process/ioPriority",
-            json!({"class": "IOPRIO_CLASS_IDLE"}),
-            "process.ioPriority: not supported yet",
         ),
         (
             "linux/sysctl",

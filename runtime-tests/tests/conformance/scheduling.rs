@@ -1,0 +1,176 @@
+//! config.md, "Linux Process": `scheduler`, `ioPriority`; config-linux.md, "Memory policy".
+
+use runtime_tests::{Case, Test, skip, tests};
+use serde_json::{Value, json};
+
+pub const TESTS: &[Test] = tests!["scheduling":
+    scheduler_batch, scheduler_idle, scheduler_other_nice, scheduler_fifo, scheduler_round_robin, scheduler_deadline, scheduler_reset_on_fork,
+    io_priority_best_effort, io_priority_idle, io_priority_of_real_time, memory_policy_interleave, memory_policy_bind, memory_policy_local, memory_policy_preferred,
+];
+
+/// Fields 19 (nice), 40 (rt_priority) and 41 (policy) of /proc/PID/stat.
+fn scheduled(case: &mut Case, scheduler: Value) -> (String, String, String) {
+    needs_a_newer_peer(case);
+    let mut bundle = case.bundle();
+    if case.view.name() == "host" {
+        // On cgroup v1 a group has no time of real time unless it is given some.
+        bundle.config.set(
+            "/linux/resources/cpu",
+            json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}),
+        );
+    }
+    bundle.config.set("/process/scheduler", scheduler);
+    bundle.config.args(&["/bin/cat", "/proc/self/stat"]);
+    let stat = case.run(&bundle).ok().stdout;
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .expect("a stat")
+        .1
+        .split_whitespace()
+        .collect();
+    // The first after the name is field 3.
+    let field = |number: usize| fields[number - 3].to_owned();
+    (field(41), field(40), field(19))
+}
+
+/// Debian's peers read none of these properties: silence where the spec wants an error.
+fn needs_a_newer_peer(case: &Case) {
+    if case.version().starts_with("runc version 1.1.")
+        || case.version().starts_with("crun version 1.8")
+    {
+        skip("a property that came after this version, which ignores it");
+    }
+}
+
+fn is(found: (String, String, String), policy: &str, priority: &str, nice: &str) {
+    let wanted = (policy.to_owned(), priority.to_owned(), nice.to_owned());
+    assert_eq!(found, wanted, "policy, priority, nice");
+}
+
+/// "SCHED_BATCH: Batch style scheduling"
+fn scheduler_batch(case: &mut Case) {
+    let found = scheduled(case, json!({"policy": "SCHED_BATCH", "nice": 7}));
+    is(found, "3", "0", "7");
+}
+
+/// "SCHED_IDLE: very low priority jobs"
+fn scheduler_idle(case: &mut Case) {
+    is(
+        scheduled(case, json!({"policy": "SCHED_IDLE"})),
+        "5",
+        "0",
+        "0",
+    );
+}
+
+/// "nice: the nice value for the process, affecting its priority"
+fn scheduler_other_nice(case: &mut Case) {
+    let found = scheduled(case, json!({"policy": "SCHED_OTHER", "nice": -5}));
+    is(found, "0", "0", "-5");
+}
+
+/// "SCHED_FIFO"; "priority: sets the static priority of the process"
+fn scheduler_fifo(case: &mut Case) {
+    needs_real_time(case);
+    let found = scheduled(case, json!({"policy": "SCHED_FIFO", "priority": 3}));
+    is(found, "1", "3", "0");
+}
+
+/// "SCHED_RR"
+fn scheduler_round_robin(case: &mut Case) {
+    needs_real_time(case);
+    let found = scheduled(case, json!({"policy": "SCHED_RR", "priority": 99}));
+    is(found, "2", "99", "0");
+}
+
+/// "runtime", "deadline", "period"
+fn scheduler_deadline(case: &mut Case) {
+    let deadline = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 50_000_000, "period": 50_000_000});
+    is(scheduled(case, deadline), "6", "0", "0");
+}
+
+/// "flags": children of a process with this one are ordinary again.
+fn scheduler_reset_on_fork(case: &mut Case) {
+    needs_a_newer_peer(case);
+    let mut bundle = case.bundle();
+    let batch = json!({"policy": "SCHED_BATCH", "nice": -3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
+    bundle.config.set("/process/scheduler", batch);
+    // The policy of a child of the shell, behind 40 blanks.
+    let line = "cat /proc/self/stat | { read -r line; set -- $line; shift 18; echo $1; }; true";
+    assert_eq!(case.shell(&mut bundle, line), "0");
+}
+
+/// On v2 a kernel with RT groups gives groups no real time at all.
+fn needs_real_time(case: &Case) {
+    if !case.is_corten() {
+        needs_a_newer_peer(case);
+    }
+    let all = std::path::Path::new("/sys/fs/cgroup/cpu/cpu.rt_runtime_us");
+    if case.view.name() == "host" && !all.exists() {
+        skip("the cpu controller of this view has no real time");
+    }
+}
+
+fn io_priority(case: &mut Case, class: &str, level: u32) -> String {
+    needs_a_newer_peer(case);
+    let mut bundle = case.bundle();
+    bundle.config.set(
+        "/process/ioPriority",
+        json!({"class": class, "priority": level}),
+    );
+    bundle.config.args(&["/bin/ionice"]);
+    case.run(&bundle).ok().stdout.trim_end().to_owned()
+}
+
+/// "ioPriority: sets the I/O scheduling class and priority of the process"
+fn io_priority_best_effort(case: &mut Case) {
+    assert_eq!(
+        io_priority(case, "IOPRIO_CLASS_BE", 6),
+        "best-effort: prio 6"
+    );
+}
+
+/// The idle class has no levels.
+fn io_priority_idle(case: &mut Case) {
+    assert_eq!(io_priority(case, "IOPRIO_CLASS_IDLE", 0), "idle");
+}
+
+/// Needs the host's privilege, which a runtime of root has.
+fn io_priority_of_real_time(case: &mut Case) {
+    assert_eq!(io_priority(case, "IOPRIO_CLASS_RT", 1), "realtime: prio 1");
+}
+
+/// The policy in the first line of /proc/self/numa_maps.
+fn memory_policy(case: &mut Case, policy: Value) -> String {
+    needs_a_newer_peer(case);
+    if !std::path::Path::new("/proc/self/numa_maps").exists() {
+        skip("the kernel knows no NUMA nodes");
+    }
+    let mut bundle = case.bundle();
+    bundle.config.set("/linux/memoryPolicy", policy);
+    let line = "while read -r _ policy _; do echo $policy; break; done < /proc/self/numa_maps";
+    case.shell(&mut bundle, line)
+}
+
+/// "mode", "nodes": "MPOL_INTERLEAVE"
+fn memory_policy_interleave(case: &mut Case) {
+    let policy = json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
+    assert_eq!(memory_policy(case, policy), "interleave=static:0");
+}
+
+/// "MPOL_BIND"
+fn memory_policy_bind(case: &mut Case) {
+    let policy = json!({"mode": "MPOL_BIND", "nodes": "0"});
+    assert_eq!(memory_policy(case, policy), "bind:0");
+}
+
+/// "MPOL_LOCAL" has no nodes.
+fn memory_policy_local(case: &mut Case) {
+    assert_eq!(memory_policy(case, json!({"mode": "MPOL_LOCAL"})), "local");
+}
+
+/// "MPOL_PREFERRED"
+fn memory_policy_preferred(case: &mut Case) {
+    let policy = json!({"mode": "MPOL_PREFERRED", "nodes": "0"});
+    assert_eq!(memory_policy(case, policy), "prefer:0");
+}

@@ -11,7 +11,7 @@ use crate::refused::{check, expect_refusal};
 pub const TESTS: &[Test] = tests!["document":
     missing, empty, not_json, cut_off, trailing_garbage, an_array, null, a_number, byte_order_mark, not_utf8, raw_nul, huge_number,
     fifty_megabytes, deep_arrays, deep_objects, deep_unknown_field_is_no_crash, many_mounts_are_no_crash, two_hundred_thousand_env, three_megabyte_argument,
-    config_is_a_directory, config_is_a_fifo, config_is_a_socket, config_is_a_symlink_loop, bundle_missing, bundle_is_a_file, bundle_path_with_dots,
+    config_is_a_directory, config_is_a_fifo, namespace_path_is_a_fifo, config_is_a_socket, config_is_a_symlink_loop, bundle_missing, bundle_is_a_file, bundle_path_with_dots,
     root_is_a_symlink, root_not_readable_for_the_mapped_root, root_without_its_program, explain_tells_all_problems, first_problem_and_how_many_more, unknown_properties_are_ignored,
 ];
 
@@ -190,6 +190,18 @@ fn config_is_a_fifo(case: &mut Case) {
         .run()
         .ok();
     expect_refusal(case, &bundle, &["config.json"]);
+}
+
+/// The same: the file must not even be waited for.
+fn namespace_path_is_a_fifo(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let path = bundle.path.join("fifo");
+    let path = path.to_string_lossy();
+    case.program("mkfifo").args([&path]).run().ok();
+    bundle.config.join_namespace("network", &path);
+    bundle.write();
+    let words = ["linux.namespaces[5].path", "not the file of a namespace"];
+    expect_refusal(case, &bundle, &words);
 }
 
 fn config_is_a_socket(case: &mut Case) {

@@ -77,12 +77,13 @@ pub fn reopen_directory(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
     open_at(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
-/// Opens a file for reading.
+/// Opens a file for reading. Never waits for the writer of a FIFO, and takes no
+/// terminal for its own.
 ///
 /// # Errors
 /// Those of open(2).
 pub fn open_read(path: &str) -> Result<OwnedFd> {
-    open(path, OFlags::RDONLY)
+    open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
 }
 
 /// Opens the file `name` in `dir` for reading; a symlink there is an error.

@@ -70,8 +70,8 @@ pub(super) fn decode(mut tree: Value) -> Spec {
 
 /// The decoded document, or its first wrong value with the decoder's message.
 fn next_wrong(tree: &Value) -> Result<Decoded, (Vec<Part>, String)> {
-    if let Some(path) = shape::find_list_for_object(tree) {
-        return Err((path, "invalid type: sequence, expected a map".to_owned()));
+    if let Some((path, message)) = shape::find_wrong(tree) {
+        return Err((path, message.to_owned()));
     }
     serde_path_to_error::deserialize::<_, Decoded>(tree)
         .map_err(|error| (parts_of(error.path()), error.inner().to_string()))

@@ -1,32 +1,43 @@
 //! A decoder made by derive also takes a list for an object, by position:
-//! `"root": ["rootfs", true]`. The runtime spec does not.
+//! `"root": ["rootfs", true]`, and `{"pid": null}` for the word `"pid"`. The
+//! runtime spec does not.
 
 use serde_json::Value;
 
 use super::repair::Part;
 
-/// Whether some list of the text stands where the spec may not want one, so that
-/// the tree must be looked at. Quick and rough: it looks at each `[` and the
-/// property in front of it.
+/// Whether some list of the text stands where the spec may not want one, or an
+/// object in the place of a word, so that the tree must be looked at. Quick and
+/// rough: it looks at each opening bracket and the property in front of it.
 pub(super) fn may_be_wrong(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let lists = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'[');
-    lists.into_iter().any(|(at, _)| !is_list(&bytes[..at]))
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'[' => !property_before(&bytes[..at]).is_some_and(is_list),
+        b'{' => property_before(&bytes[..at]).is_some_and(is_word),
+        _ => false,
+    })
 }
 
-/// Whether `before` ends with the name of a property that is a list.
-fn is_list(before: &[u8]) -> bool {
-    let name = before.trim_ascii_end().strip_suffix(b":");
-    let name = name.and_then(|rest| rest.trim_ascii_end().strip_suffix(b"\""));
-    let Some(rest) = name else {
-        return false;
-    };
-    let start = rest
-        .iter()
-        .rposition(|byte| *byte == b'"')
-        .map_or(0, |n| n + 1);
+/// The name with which `before` ends, if its value comes next.
+fn property_before(before: &[u8]) -> Option<&[u8]> {
+    let rest = before.trim_ascii_end().strip_suffix(b":")?;
+    let rest = rest.trim_ascii_end().strip_suffix(b"\"")?;
+    let quote = rest.iter().rposition(|byte| *byte == b'"');
+    Some(&rest[quote.map_or(0, |n| n + 1)..])
+}
+
+/// Whether a property of this name is one word of a closed list.
+fn is_word(name: &[u8]) -> bool {
     matches!(
-        &rest[start..],
+        name,
+        b"type" | b"action" | b"defaultAction" | b"op" | b"domain" | b"mode" | b"policy" | b"class"
+    )
+}
+
+/// Whether a property of this name is a list.
+fn is_list(name: &[u8]) -> bool {
+    matches!(
+        name,
         b"args"
             | b"env"
             | b"options"
@@ -107,20 +118,47 @@ const OBJECTS: &[&str] = &[
     "linux.personality",
 ];
 
-/// The first list that stands in the place of an object.
-pub(super) fn find_list_for_object(tree: &Value) -> Option<Vec<Part>> {
-    OBJECTS.iter().find_map(|pattern| {
-        let pattern: Vec<&str> = pattern.split('.').collect();
-        find(tree, &pattern)
+/// Words of closed lists. A decoder made by derive takes `{"pid": null}` for `"pid"`.
+const WORDS: &[&str] = &[
+    "process.rlimits.*.type",
+    "process.ioPriority.class",
+    "process.scheduler.policy",
+    "process.scheduler.flags.*",
+    "linux.namespaces.*.type",
+    "linux.devices.*.type",
+    "linux.resources.devices.*.type",
+    "linux.seccomp.defaultAction",
+    "linux.seccomp.architectures.*",
+    "linux.seccomp.flags.*",
+    "linux.seccomp.syscalls.*.action",
+    "linux.seccomp.syscalls.*.args.*.op",
+    "linux.memoryPolicy.mode",
+    "linux.memoryPolicy.flags.*",
+    "linux.personality.domain",
+];
+
+/// The first value of a shape that the decoder would take and the spec does not,
+/// with the decoder's words for such a mistake.
+pub(super) fn find_wrong(tree: &Value) -> Option<(Vec<Part>, &'static str)> {
+    let search = |patterns: &[&str], is_wrong: fn(&Value) -> bool| {
+        patterns.iter().find_map(|pattern| {
+            let pattern: Vec<&str> = pattern.split('.').collect();
+            find(tree, &pattern, is_wrong)
+        })
+    };
+    let list = search(OBJECTS, Value::is_array)
+        .map(|path| (path, "invalid type: sequence, expected a map"));
+    list.or_else(|| {
+        search(WORDS, Value::is_object).map(|path| (path, "invalid type: map, expected a string"))
     })
 }
 
-fn find(value: &Value, pattern: &[&str]) -> Option<Vec<Part>> {
+fn find(value: &Value, pattern: &[&str], is_wrong: fn(&Value) -> bool) -> Option<Vec<Part>> {
     let Some((first, rest)) = pattern.split_first() else {
-        return value.is_array().then(Vec::new);
+        return is_wrong(value).then(Vec::new);
     };
     let below = |part: Part, value: &Value| {
-        let mut path = find(value, rest)?;
+        let mut path = find(value, rest, is_wrong)?;
         path.insert(0, part);
         Some(path)
     };
@@ -149,6 +187,8 @@ mod tests {
             (r#"{"args": [["x"]]}"#, true),
             (r#"["x"]"#, true),
             (r#"{"args": ["[x"]}"#, true),
+            (r#"{"type" : {"pid": null}}"#, true),
+            (r#"{"process": {"type": "x"}}"#, false),
         ] {
             assert_eq!(may_be_wrong(text), wrong, "{text}");
         }

@@ -72,6 +72,8 @@ fn wanted(path: &str, expected: &str) -> String {
         "u32" => "an integer from 0 to 4294967295",
         "a boolean" => "true or false",
         "a string" | "path string" | "string or map" | "a borrowed string" => "a string",
+        // What a decoder of words says to an object.
+        "map with a single key" | "unit" => "a string",
         "a sequence" => "a list",
         "a map" => "an object",
         expected if expected.starts_with("struct ") => "an object",
@@ -87,6 +89,14 @@ fn unknown_word(at: ConfigPath, value: &Value, message: &str) -> PlanError {
         .map_or("", |(_, list)| list);
     // Every second piece between back-quotes is a choice.
     let mut choices: Vec<&str> = choices.split('`').skip(1).step_by(2).collect();
+    for choice in &mut choices {
+        // The decoder's own names of these two.
+        match *choice {
+            "SCHED_RESET_ON_FORK" => *choice = "SCHED_FLAG_RESET_ON_FORK",
+            "SCHED_FLAG_D_L_OVERRUN" => *choice = "SCHED_FLAG_DL_OVERRUN",
+            _ => {}
+        }
+    }
     choices.sort_unstable();
     if at.as_str().starts_with("linux.devices[") {
         // "All kinds" is for cgroup rules, which share the decoder's type.

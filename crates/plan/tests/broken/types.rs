@@ -173,6 +173,16 @@ fn types() {
             r#"linux.namespaces[1].type: unknown namespace "pidd" (one of: cgroup, ipc, mount, network, pid, time, user, uts)"#,
         ),
         (
+            "linux/namespaces/1/type",
+            json!({"pid": null}),
+            "linux.namespaces[1].type: expected a string, found an object",
+        ),
+        (
+            "linux/seccomp",
+            json!({"defaultAction": {"SCMP_ACT_ALLOW": null}}),
+            "linux.seccomp.defaultAction: expected a string, found an object",
+        ),
+        (
             "linux/namespaces/1",
             json!("pid"),
             r#"linux.namespaces[1]: expected an object, found the string "pid""#,

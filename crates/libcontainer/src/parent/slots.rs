@@ -54,28 +54,6 @@ pub(crate) fn open_slots(plan: &Plan) -> Result<Slots> {
     Ok(slots)
 }
 
-/// The namespace of another process, of the kind that was asked for.
-fn open_namespace(path: &str, kind: NamespaceKind) -> kernel::Result<OwnedFd> {
-    let fd = fs::open_read(path)?;
-    // ENOTTY: no namespace at all.
-    let found = namespace::namespace_type(fd.as_fd())
-        .map_err(|error| error.with_detail("not the file of a namespace"))?;
-    let wanted = super::clone::flag_of(kind);
-    let name = |flag| namespace::file_name(flag).unwrap_or("unknown");
-    let wrong = if found != wanted {
-        let (found, wanted) = (name(found), name(wanted));
-        format!("a namespace of the type {found}, wanted {wanted}")
-    } else if kind == NamespaceKind::User
-        && namespace::same_namespace(fd.as_fd(), namespace::open_own("user")?.as_fd())?
-    {
-        // setns(2) would say EINVAL, and only once everything else is built.
-        "already the runtime's own user namespace, so there is nothing to join".to_owned()
-    } else {
-        return Ok(fd);
-    };
-    Err(kernel::Error::new(Errno::INVAL, "ioctl(NS_GET_NSTYPE)").with_detail(wrong))
-}
-
 fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
     match &step.op {
         ParentOp::OpenNamespace { slot, kind, path } => {
@@ -138,18 +116,26 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
     Ok(())
 }
 
-/// A namespace of the expected kind.
+/// The namespace of another process, of the kind that was asked for.
 fn open_namespace(path: &str, kind: NamespaceKind) -> kernel::Result<OwnedFd> {
     let fd = fs::open_read(path)?;
-    let found = namespace::namespace_type(fd.as_fd()).map_err(|error| {
-        // ENOTTY: the file is no namespace at all.
-        error.with_detail(format!("{path} is not a namespace"))
-    })?;
-    if found != super::clone::flag_of(kind) {
-        let wrong = format!("{path} is a namespace of another type");
-        return Err(kernel::Error::new(Errno::INVAL, "ioctl(NS_GET_NSTYPE)").with_detail(wrong));
-    }
-    Ok(fd)
+    // ENOTTY: no namespace at all.
+    let found = namespace::namespace_type(fd.as_fd())
+        .map_err(|error| error.with_detail("not the file of a namespace"))?;
+    let wanted = super::clone::flag_of(kind);
+    let name = |flag| namespace::file_name(flag).unwrap_or("unknown");
+    let wrong = if found != wanted {
+        let (found, wanted) = (name(found), name(wanted));
+        format!("a namespace of the type {found}, wanted {wanted}")
+    } else if kind == NamespaceKind::User
+        && namespace::same_namespace(fd.as_fd(), namespace::open_own("user")?.as_fd())?
+    {
+        // setns(2) would say EINVAL, and only once everything else is built.
+        "already the runtime's own user namespace, so there is nothing to join".to_owned()
+    } else {
+        return Ok(fd);
+    };
+    Err(kernel::Error::new(Errno::INVAL, "ioctl(NS_GET_NSTYPE)").with_detail(wrong))
 }
 
 /// The owners of a tree's files become others. A symlink that `copy-symlink`

@@ -34,21 +34,40 @@ pub(super) fn check(document: &mut Map<String, Value>, problems: &mut Vec<PlanEr
         };
         let top = document.get_mut(first);
         let list = top.and_then(|top| rest.split('.').try_fold(top, |at, key| at.get_mut(key)));
-        let Some(Value::Array(list)) = list else {
+        if let Some(list) = list {
+            check_list(list, &ConfigPath::new(path), properties, problems);
+        }
+    }
+    let Some(Value::Array(mounts)) = document.get_mut("mounts") else {
+        return;
+    };
+    for (n, mount) in mounts.iter_mut().enumerate() {
+        for name in ["uidMappings", "gidMappings"] {
+            if let Some(list) = mount.get_mut(name) {
+                let path = ConfigPath::new("mounts").index(n).field(name);
+                check_list(list, &path, MAPPING, problems);
+            }
+        }
+    }
+}
+
+fn check_list(
+    list: &mut Value,
+    path: &ConfigPath,
+    properties: &[&str],
+    problems: &mut Vec<PlanError>,
+) {
+    for (n, entry) in list.as_array_mut().into_iter().flatten().enumerate() {
+        let Value::Object(entry) = entry else {
             continue;
         };
-        for (n, entry) in list.iter_mut().enumerate() {
-            let Value::Object(entry) = entry else {
-                continue;
-            };
-            for property in *properties {
-                if entry.get(*property).is_none_or(Value::is_null) {
-                    let at = ConfigPath::new(path).index(n).field(property);
-                    let wanted = "the spec requires it";
-                    problems.push(PlanError::new(at, Problem::Missing { wanted }));
-                    // In the place of nothing `null` would be a second problem.
-                    entry.remove(*property);
-                }
+        for property in properties {
+            if entry.get(*property).is_none_or(Value::is_null) {
+                let at = path.index(n).field(property);
+                let wanted = "the spec requires it";
+                problems.push(PlanError::new(at, Problem::Missing { wanted }));
+                // In the place of nothing `null` would be a second problem.
+                entry.remove(*property);
             }
         }
     }
@@ -75,7 +94,10 @@ fn mappings(decoded: &Decoded) -> impl Iterator<Item = &LinuxIdMapping> {
     let linux = decoded.linux().as_ref();
     let uids = linux.and_then(|l| l.uid_mappings().as_ref());
     let gids = linux.and_then(|l| l.gid_mappings().as_ref());
-    uids.into_iter().chain(gids).flatten()
+    let mounts = decoded.mounts().iter().flatten();
+    let of_mounts = mounts.flat_map(|m| [m.uid_mappings(), m.gid_mappings()]);
+    let of_mounts = of_mounts.flatten().flatten();
+    uids.into_iter().chain(gids).flatten().chain(of_mounts)
 }
 
 fn has_zero(resources: &LinuxResources) -> bool {
@@ -104,6 +126,7 @@ fn block_has_zero(block: &LinuxBlockIo) -> bool {
 #[derive(Deserialize)]
 struct Document {
     process: Option<Process>,
+    mounts: Option<Vec<Mount>>,
     linux: Option<Linux>,
 }
 
@@ -116,6 +139,13 @@ struct Process {
 struct Limit {
     soft: Option<IgnoredAny>,
     hard: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mount {
+    uid_mappings: Option<Vec<Mapping>>,
+    gid_mappings: Option<Vec<Mapping>>,
 }
 
 #[derive(Deserialize)]
@@ -149,11 +179,15 @@ impl Document {
 
     fn is_complete(&self) -> bool {
         let linux = self.linux.as_ref();
-        let maps = linux.map(|l| [&l.uid_mappings, &l.gid_mappings]);
+        let own = linux.map(|l| [&l.uid_mappings, &l.gid_mappings]);
+        let mounts = self.mounts.iter().flatten();
+        let maps = mounts
+            .map(|m| [&m.uid_mappings, &m.gid_mappings])
+            .chain(own);
         let resources = linux.and_then(|l| l.resources.as_ref());
         let limits = self.process.iter().flat_map(|p| &p.rlimits);
         let rules = resources.into_iter().flat_map(|r| &r.devices);
-        let mut mappings = maps.into_iter().flatten().flatten().flatten();
+        let mut mappings = maps.flatten().flatten().flatten();
         limits
             .flatten()
             .all(|limit| limit.soft.is_some() && limit.hard.is_some())

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::check_table;
+use crate::{check, check_table, with};
 
 #[test]
 fn types() {
@@ -223,4 +223,17 @@ fn types() {
             r#"linux.personality.domain: unknown domain "BSD" (one of: LINUX, LINUX32)"#,
         ),
     ]);
+}
+
+#[test]
+fn maps_of_mounts() {
+    let mount = json!({"destination": "/d", "source": "/s", "options": ["bind"],
+        "uidMappings": [{"containerID": 0, "size": 1}], "gidMappings": [{"hostID": 5, "size": 1}]});
+    check(
+        &with("mounts/7", mount),
+        &[
+            "mounts[7].uidMappings[0].hostID: missing: the spec requires it",
+            "mounts[7].gidMappings[0].containerID: missing: the spec requires it",
+        ],
+    );
 }

@@ -13,6 +13,7 @@ pub mod error;
 pub mod fs;
 pub mod identity;
 pub mod keyring;
+pub mod link;
 pub mod memfd;
 pub mod mount;
 pub mod namespace;

@@ -70,6 +70,7 @@ struct Undo<'a> {
     cgroup: Option<libcgroups::Cgroup>,
     init: Option<Init>,
     hooks_began: bool,
+    net_devices: Option<parent::NetDevices>,
     pid_file: Option<&'a str>,
 }
 
@@ -77,6 +78,10 @@ impl Undo<'_> {
     /// Unmakes it, last made first. Problems met here are not told: the error that
     /// brought us here is.
     fn run(self) {
+        if let Some(devices) = self.net_devices {
+            // Virtual ones would go with the network namespace of a process that is gone.
+            devices.bring_back();
+        }
         if let Some(init) = &self.init {
             let _ = pidfd::send_signal(init.pidfd.as_fd(), signal::KILL);
             let _ = pidfd::wait(init.pidfd.as_fd());
@@ -115,6 +120,7 @@ pub(crate) fn build<'a>(
         cgroup: None,
         init: None,
         hooks_began: false,
+        net_devices: None,
         pid_file: None,
     };
     let mut terminal = terminal;
@@ -160,9 +166,11 @@ fn build_parts<'a>(
         cgroup: undo.cgroup.as_ref(),
         terminal,
         hooks_began: false,
+        net_devices: None,
     };
     let done = conversation.until_ready(init);
     undo.hooks_began = conversation.hooks_began;
+    undo.net_devices = conversation.net_devices.take();
     done?;
     if init.pid != state.pid {
         // The process that goes on was born in a joined pid namespace.

@@ -23,6 +23,13 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
         (ParentOp::OpenRoot { .. }, Errno::LOOP) => {
             "root.path must name the directory itself, not a symlink to it"
         }
+        (ParentOp::MoveNetDevice { .. }, Errno::NODEV) => {
+            "the device must be in the runtime's network namespace"
+        }
+        (ParentOp::MoveNetDevice { .. }, Errno::EXIST) => "the container has a device of this name",
+        (ParentOp::MoveNetDevice { .. }, Errno::INVAL) => {
+            "a device like lo, or one bound to others, cannot leave its network namespace"
+        }
         (ParentOp::MapMount { .. }, Errno::INVAL) => {
             "this file system, or one mounted below it, has no idmapped mounts"
         }

@@ -4,6 +4,8 @@
 //! init, still the code of corten          parent
 //! NeedIdMap             ──►     write uid_map, gid_map
 //!                       ◄──     Go
+//! NeedNetDevices        ──►     network devices are moved in
+//!                       ◄──     Go
 //! ReadyForHooks         ──►     prestart, createRuntime hooks
 //!                       ◄──     Go
 //! Console (+ fd)        ──►     keep the pty's master
@@ -32,6 +34,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum InitMessage {
     /// It has its new user namespace and no ids in it.
     NeedIdMap,
+    /// It is in its network namespace.
+    NeedNetDevices,
     /// Everything is mounted and the old root still there.
     ReadyForHooks,
     /// The descriptor beside this message is the master of the container's terminal.

@@ -81,6 +81,7 @@ const fn phase_of_parent(phase: ParentPhase) -> &'static str {
     match phase {
         ParentPhase::BeforeClone => "open",
         ParentPhase::IdMap => "id maps",
+        ParentPhase::Network => "network",
         ParentPhase::BeforePivot => "hooks",
         ParentPhase::Ready => "limits",
     }

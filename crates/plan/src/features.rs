@@ -207,7 +207,7 @@ pub fn features() -> Features {
             selinux: NO,
             intel_rdt: NO,
             mount_extensions: MountExtensions { idmap: YES },
-            net_devices: NO,
+            net_devices: YES,
         },
         annotations: Annotations {
             version: env!("CARGO_PKG_VERSION"),

@@ -139,6 +139,10 @@ broken! { "values";
     mount_idmap_of_half_a_mapping: ["mounts[7].gidMappings"] c => c.push("/mounts", json!({"destination": "/mnt", "source": "/tmp", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}));
     mount_idmap_with_an_odd_mapping: ["mounts[7].options[1]", "idmap=uids=1"] c => c.mount("/mnt", "bind", "/tmp", &["bind", "idmap=uids=1"]);
     mount_idmap_of_a_file_system_without: ["mounts[7].options[1]", "invalid argument", "idmapped"] c => c.mount("/mnt", "bind", "/sys", &["bind", "idmap=uids=0-1-1;gids=0-1-1"]);
+    net_device_name: ["linux.netDevices[\"a/b\"]"] c => c.set("/linux/netDevices", json!({"a/b": {}}));
+    net_device_name_inside: ["linux.netDevices[\"nosuchdev0\"].name", "sixteen"] c => c.set("/linux/netDevices", json!({"nosuchdev0": {"name": "sixteen-letters!"}}));
+    net_device_missing: ["linux.netDevices[\"nosuchdev0\"]", "no such device"] c => c.set("/linux/netDevices", json!({"nosuchdev0": {}}));
+    net_device_without_network: ["linux.netDevices", "network namespace"] c => c.without_namespace("network").set("/linux/netDevices", json!({"nosuchdev0": {}}));
     annotation_without_a_key: ["annotations"] c => c.set("/annotations", json!({"": "x"}));
     annotation_number: ["annotations"] c => c.set("/annotations", json!({"a": 1}));
 }

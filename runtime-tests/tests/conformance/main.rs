@@ -13,6 +13,7 @@ mod linux;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod process;
 mod processes;
 mod roots;
@@ -29,6 +30,7 @@ fn main() -> std::process::ExitCode {
             identity::TESTS,
             scheduling::TESTS,
             namespaces::TESTS,
+            net_devices::TESTS,
             mounts::TESTS,
             mount_options::TESTS,
             idmap::TESTS,

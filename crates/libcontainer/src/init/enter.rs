@@ -23,6 +23,10 @@ impl Build<'_> {
                     joined => joined,
                 }
             }
+            InitOp::AwaitNetDevices => {
+                self.channel.say(&InitMessage::NeedNetDevices)?;
+                self.channel.await_go()
+            }
             InitOp::BringUpLoopback => netlink::bring_up_loopback(),
             _ => Ok(()),
         }

@@ -219,6 +219,7 @@ impl Build<'_> {
             | InitOp::JoinNamespace { .. }
             | InitOp::UnshareCgroup
             | InitOp::NewSessionKeyring { .. }
+            | InitOp::AwaitNetDevices
             | InitOp::BringUpLoopback => Ok(self.enter(op)?),
             InitOp::SetRootPropagation(_)
             | InitOp::AttachRoot { .. }

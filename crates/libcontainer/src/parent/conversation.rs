@@ -7,7 +7,7 @@ use kernel::stub::Message;
 use kernel::{pidfd, rlimit};
 use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 
-use super::{describe_status, failed, id_map, run_hooks, steps_of};
+use super::{NetDevices, describe_status, failed, id_map, run_hooks, steps_of};
 use crate::create::Init;
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
@@ -25,6 +25,8 @@ pub(crate) struct Conversation<'a> {
     pub terminal: &'a mut TerminalSink,
     /// A hook was started: `poststop` is owed when we fail.
     pub hooks_began: bool,
+    /// What was moved in, and comes back when we fail.
+    pub net_devices: Option<NetDevices>,
 }
 
 impl Conversation<'_> {
@@ -65,6 +67,10 @@ impl Conversation<'_> {
                             .map_err(|error| failed(step, &error))?;
                     }
                 }
+                self.go()
+            }
+            InitMessage::NeedNetDevices => {
+                self.net_devices = Some(NetDevices::move_all(self.plan, init.pid)?);
                 self.go()
             }
             InitMessage::ReadyForHooks => {

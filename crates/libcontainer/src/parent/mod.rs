@@ -7,18 +7,21 @@
 //! | `procfs.rs` | a procfs of a pid namespace that init only joins |
 //! | `clone.rs` | the clone itself |
 //! | `conversation.rs` | what init asks for, in the order of `sync.rs` |
+//! | `net_devices.rs` | network devices are moved in |
 //! | `hooks.rs` | hooks outside the container |
 
 mod clone;
 mod conversation;
 mod hooks;
 mod id_map;
+mod net_devices;
 mod procfs;
 mod slots;
 
 pub(crate) use clone::{become_root, clone_init, flag_of};
 pub(crate) use conversation::{Conversation, StubSteps, after_ready};
 pub(crate) use hooks::{describe_end, describe_status, last_words, run_hooks};
+pub(crate) use net_devices::NetDevices;
 pub(crate) use slots::{Slots, open_slots};
 
 use plan::{ParentOp, ParentPhase, Plan, Step};

@@ -109,6 +109,7 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
         } => set_time_offset(clock, *seconds, *nanoseconds)?,
         // The other phases have their own places.
         ParentOp::WriteIdMap { .. }
+        | ParentOp::MoveNetDevice { .. }
         | ParentOp::SetOomScore(_)
         | ParentOp::SetRlimit(_)
         | ParentOp::RunHook(_) => {}

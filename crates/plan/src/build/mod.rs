@@ -18,6 +18,7 @@ pub(crate) mod mount_options;
 pub(crate) mod mount_source;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
+mod net_devices;
 pub(crate) mod order;
 pub(crate) mod process;
 pub(crate) mod rootfs;
@@ -150,6 +151,7 @@ pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, E
     validate::refuse_unsupported(&mut context);
     time_offsets::build(&mut context);
     idmap::build(&mut context);
+    net_devices::build(&mut context);
     rootfs::build(&mut context);
     mounts::build(&mut context);
     devices::build(&mut context);

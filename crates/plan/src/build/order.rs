@@ -13,7 +13,7 @@ use crate::{
 pub(crate) type Edge<Phase> = (Phase, Phase, &'static str);
 
 /// Outside the container.
-pub(crate) const PARENT: [Edge<P>; 3] = [
+pub(crate) const PARENT: [Edge<P>; 4] = [
     (
         P::BeforeClone,
         P::IdMap,
@@ -21,8 +21,13 @@ pub(crate) const PARENT: [Edge<P>; 3] = [
     ),
     (
         P::IdMap,
+        P::Network,
+        "the network namespace belongs to the user namespace, whose ids are mapped first",
+    ),
+    (
+        P::Network,
         P::BeforePivot,
-        "init can mount nothing before it is root of its user namespace",
+        "hooks and sysctls find the network devices where they will be",
     ),
     (
         P::BeforePivot,

@@ -18,6 +18,7 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
         InitOp::UnshareCgroup => "make a new cgroup namespace, rooted here".to_owned(),
         InitOp::NewSessionKeyring { name } => format!("start the session keyring {name}"),
         InitOp::BringUpLoopback => "set the loopback device up".to_owned(),
+        InitOp::AwaitNetDevices => "wait for the network devices".to_owned(),
         InitOp::SetRootPropagation(propagation) => {
             let word = say_propagation(*propagation);
             format!("make all mounts {word}: what is mounted here stays here")

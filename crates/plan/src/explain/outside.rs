@@ -95,6 +95,9 @@ pub(super) fn say(op: &ParentOp) -> String {
             seconds,
             nanoseconds,
         } => format!("shift the {clock} clock by {seconds} s and {nanoseconds} ns"),
+        ParentOp::MoveNetDevice { name, inside } => {
+            format!("move the network device {name} in as {inside}, with its permanent addresses")
+        }
         ParentOp::SetOomScore(score) => format!("set oom_score_adj to {score}"),
         ParentOp::SetRlimit(limit) => say_limit(limit),
         ParentOp::RunHook(hook) => say_hook(hook, "on the host"),

@@ -58,6 +58,8 @@ pub enum InitOp {
     },
     /// Sets `lo` up in a new network namespace.
     BringUpLoopback,
+    /// The parent moves `linux.netDevices` in.
+    AwaitNetDevices,
     /// Propagation of `/` before anything is mounted, so that nothing reaches the host.
     SetRootPropagation(Propagation),
     /// Moves the detached root tree onto its own path in this mount namespace.
@@ -156,7 +158,7 @@ impl InitOp {
             | Self::JoinNamespace { .. }
             | Self::UnshareCgroup
             | Self::NewSessionKeyring { .. } => InitPhase::Enter,
-            Self::BringUpLoopback => InitPhase::Network,
+            Self::BringUpLoopback | Self::AwaitNetDevices => InitPhase::Network,
             Self::SetRootPropagation(_) | Self::AttachRoot { .. } | Self::OpenRootInPlace => {
                 InitPhase::Root
             }

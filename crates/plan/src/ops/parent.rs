@@ -12,6 +12,8 @@ pub enum ParentPhase {
     BeforeClone,
     /// Init waits for its id maps.
     IdMap,
+    /// Init is in its network namespace.
+    Network,
     /// Init has mounted everything and has not yet changed its root.
     BeforePivot,
     /// Init is done but for the start gate.
@@ -114,6 +116,14 @@ pub enum ParentOp {
         /// 0 to 999,999,999
         nanoseconds: u32,
     },
+    /// Moves a network device into the container, with its permanent global addresses,
+    /// and sets it up there.
+    MoveNetDevice {
+        /// Its name on the host.
+        name: String,
+        /// Its name in the container; `%d` is the lowest number that is free.
+        inside: String,
+    },
     /// Writes `/proc/<init>/oom_score_adj`.
     SetOomScore(i32),
     /// `prlimit` on init, from outside: inside a user namespace a hard limit
@@ -137,6 +147,7 @@ impl ParentOp {
             | Self::OpenNull { .. }
             | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
             Self::WriteIdMap { .. } => ParentPhase::IdMap,
+            Self::MoveNetDevice { .. } => ParentPhase::Network,
             Self::RunHook(_) => ParentPhase::BeforePivot,
             Self::SetOomScore(_) | Self::SetRlimit(_) => ParentPhase::Ready,
         }

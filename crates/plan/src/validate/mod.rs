@@ -83,8 +83,6 @@ fn check_name(context: &mut Context<'_>, property: &'static str, op: fn(String) 
 pub(crate) fn refuse_unsupported(context: &mut Context<'_>) {
     let mut present = Vec::new();
     if let Some(linux) = context.linux() {
-        let devices = linux.net_devices().as_ref();
-        present.push(("linux.netDevices", devices.is_some_and(|d| !d.is_empty())));
         present.push(("linux.intelRdt", linux.intel_rdt().is_some()));
     }
     for (path, there) in present {

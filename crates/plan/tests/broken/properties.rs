@@ -59,8 +59,8 @@ fn top_level_and_namespaces() {
         ),
         (
             "linux/netDevices",
-            json!({"eth0": {}}),
-            "linux.netDevices: not supported yet",
+            json!({"eth/0": {}}),
+            r#"linux.netDevices["eth/0"]: expected a name of 1 to 15 bytes without slash, colon and blank, found "eth/0""#,
         ),
         (
             "linux/intelRdt",

@@ -4,7 +4,10 @@
 //! after them: `mounts[2]: mount devpts on /dev/pts: invalid argument`. Where the
 //! path alone says it, there are none.
 
-use plan::{InitOp, LastOp, MountOp, MountSource, NodeKind, ParentOp, Rlimit, RootChange, Step};
+use plan::{
+    InitOp, LastOp, MountOp, MountSource, NamespaceKind, NodeKind, ParentOp, Rlimit, RootChange,
+    Step,
+};
 
 /// Says what an operation wants.
 pub(crate) trait Describe {
@@ -43,6 +46,11 @@ fn describe_limit(limit: &Rlimit) -> String {
     )
 }
 
+/// The word of a configuration for a kind of namespace.
+pub(crate) fn word_of(kind: NamespaceKind) -> String {
+    format!("{kind:?}").to_lowercase()
+}
+
 /// `u64::MAX` is how "unlimited" is written in a configuration.
 fn amount(value: u64) -> String {
     if value == u64::MAX {
@@ -57,7 +65,7 @@ impl Describe for InitOp {
             Self::JoinCgroups => "join the container's cgroup".to_owned(),
             Self::AwaitIdMap => "become root of the new user namespace".to_owned(),
             Self::JoinNamespace { kind, .. } => {
-                format!("join the {} namespace", format!("{kind:?}").to_lowercase())
+                format!("join the {} namespace", word_of(*kind))
             }
             Self::UnshareCgroup => "make a cgroup namespace".to_owned(),
             Self::NewSessionKeyring { name } => format!("make the session keyring {name}"),

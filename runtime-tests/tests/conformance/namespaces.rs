@@ -8,6 +8,7 @@ use serde_json::json;
 pub const TESTS: &[Test] = tests!["namespaces":
     new_ones_differ, absent_ones_are_shared, no_namespaces_at_all_but_mount, hostname, domainname, hostname_absent, loopback_is_up,
     network_joined_by_path, ipc_joined_by_path, uts_joined_by_path, pid_joined_by_path, mount_joined_by_path_is_entered, cgroup_joined_by_path, wrong_kind_of_path_is_refused,
+    the_hosts_namespace_by_another_path,
     user_mappings, user_mapping_of_several_ranges, user_namespace_root_owns_its_files, user_namespace_denies_the_host,
     user_namespace_joined_by_path, network_owned_by_a_joined_user_namespace, time_offsets, pid_namespace_has_its_own_processes,
 ];
@@ -179,6 +180,23 @@ fn mount_joined_by_path_is_entered(case: &mut Case) {
     assert_eq!(root.display().to_string(), "/");
     assert!(fs::metadata(format!("/proc/{}/root/bin/sleep", case.pid(&id))).is_ok());
     case.destroy(&id);
+}
+
+/// The host's own namespace under another path than /proc/self may be joined, but
+/// what the configuration writes must not reach it.
+fn the_hosts_namespace_by_another_path(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let path = format!("/proc/{}/ns/net", std::process::id());
+    bundle.config.join_namespace("network", &path);
+    let facts = case.facts(&bundle);
+    assert_eq!(facts.text("/namespaces/net"), own("net"));
+    bundle
+        .config
+        .set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": "65"}));
+    let before = fs::read_to_string("/proc/sys/net/ipv4/ip_default_ttl").unwrap();
+    case.run(&bundle).fails();
+    let after = fs::read_to_string("/proc/sys/net/ipv4/ip_default_ttl").unwrap();
+    assert_eq!(before, after);
 }
 
 /// "The runtime MUST generate an error if the namespace path is not associated with a namespace of type type."

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::{Errno, fs, mount, namespace};
-use plan::{DeviceKind, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step};
+use plan::{DeviceKind, InitOp, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step};
 
 use super::{failed, id_map, procfs, steps_of};
 use crate::error::{Doing, Result};
@@ -49,9 +49,56 @@ pub(crate) fn open_slots(plan: &Plan) -> Result<Slots> {
         namespace::unshare(namespace::NEW_TIME).doing(|| "time namespace".to_owned())?;
     }
     for step in steps_of(plan, ParentPhase::BeforeClone) {
-        open(step, &mut slots).map_err(|error| failed(step, &error))?;
+        open(step, &mut slots)
+            .and_then(|()| keep_off_the_host(plan, step, &slots))
+            .map_err(|error| failed(step, &error))?;
     }
     Ok(slots)
+}
+
+/// A path may lead to the host's own namespace (`/proc/1/ns/net`: the container of a
+/// container that uses the host's network). Joining it is fine; what the plan would
+/// then write through it is not the container's.
+fn keep_off_the_host(plan: &Plan, step: &Step<ParentOp>, slots: &Slots) -> kernel::Result<()> {
+    let ParentOp::OpenNamespace { slot, kind, path } = &step.op else {
+        return Ok(());
+    };
+    let Some(writer) = plan
+        .init
+        .iter()
+        .find(|step| writes_through(&step.op, *kind))
+    else {
+        return Ok(());
+    };
+    let Some(file) = namespace::file_name(super::clone::flag_of(*kind)) else {
+        return Ok(());
+    };
+    let own = namespace::open_own(file)?;
+    if !namespace::same_namespace(slots.get(*slot)?, own.as_fd())? {
+        return Ok(());
+    }
+    let kind = crate::describe::word_of(*kind);
+    let why = format!(
+        "{path} is the host's own {kind} namespace, and {} would change the host",
+        writer.from
+    );
+    Err(kernel::Error::new(Errno::PERM, "fstat(namespace)").with_detail(why))
+}
+
+/// Whether an operation of init changes something of a namespace of this kind.
+fn writes_through(op: &InitOp, kind: NamespaceKind) -> bool {
+    match (op, kind) {
+        (InitOp::SetHostname(_) | InitOp::SetDomainname(_), NamespaceKind::Uts) => true,
+        (InitOp::WriteSysctl { file, .. }, NamespaceKind::Network) => file.starts_with("net/"),
+        (InitOp::WriteSysctl { file, .. }, NamespaceKind::Uts) => {
+            file.starts_with("kernel/domainname") || file.starts_with("kernel/hostname")
+        }
+        (InitOp::WriteSysctl { file, .. }, NamespaceKind::Ipc) => {
+            let names = ["kernel/msg", "kernel/sem", "kernel/shm", "fs/mqueue/"];
+            names.iter().any(|name| file.starts_with(name))
+        }
+        _ => false,
+    }
 }
 
 fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {

@@ -145,6 +145,8 @@ pub enum Command {
     Delete(Delete),
     /// List containers
     List(List),
+    /// Run one more process in a container
+    Exec(Exec),
     /// Show the processes of a container
     Ps(Ps),
     /// Freeze all processes of a container
@@ -170,6 +172,7 @@ impl Command {
             Self::Kill(args) => ("kill", Some(&args.id)),
             Self::Delete(args) => ("delete", Some(&args.id)),
             Self::List(_) => ("list", None),
+            Self::Exec(args) => ("exec", args.words.first().map(String::as_str)),
             Self::Ps(args) => ("ps", args.words.first().map(String::as_str)),
             Self::Pause(args) => ("pause", Some(&args.id)),
             Self::Resume(args) => ("resume", Some(&args.id)),
@@ -314,6 +317,90 @@ pub enum ListFormat {
     Table,
     /// One line, an array.
     Json,
+}
+
+/// `corten exec`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "corten exec [OPTIONS] ID COMMAND [ARGUMENTS]...\n       \
+                            corten exec [OPTIONS] --process FILE ID"
+)]
+pub struct Exec {
+    /// JSON file with the process object of a config.json; what it leaves out of
+    /// capabilities, limits, labels and no_new_privs is that of the container
+    #[arg(short, long, value_name = "FILE")]
+    pub process: Option<String>,
+
+    /// Working directory (default: that of the container's process)
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<String>,
+
+    /// Set a variable of the environment
+    #[arg(short, long, value_name = "NAME=VALUE", action = ArgAction::Append)]
+    pub env: Vec<String>,
+
+    /// User, and group if it is another one than the container's process has
+    #[arg(short, long, value_name = "UID[:GID]")]
+    pub user: Option<String>,
+
+    /// One more group
+    #[arg(short = 'g', long, value_name = "GID", action = ArgAction::Append)]
+    pub additional_gids: Vec<String>,
+
+    /// One more capability in the bounding, effective and permitted set
+    #[arg(short, long, value_name = "CAPABILITY", action = ArgAction::Append)]
+    pub cap: Vec<String>,
+
+    /// Never gain privileges by executing a program
+    #[arg(long)]
+    pub no_new_privs: bool,
+
+    /// Give it a terminal of its own
+    #[arg(short, long)]
+    pub tty: bool,
+
+    /// Return as soon as the program runs
+    #[arg(short, long)]
+    pub detach: bool,
+
+    /// File to write the pid of the process to
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<String>,
+
+    /// Unix socket that receives the master side of its terminal
+    #[arg(long, value_name = "PATH")]
+    pub console_socket: Option<String>,
+
+    /// Unix socket that receives a pidfd of the process
+    #[arg(long, value_name = "PATH")]
+    pub pidfd_socket: Option<String>,
+
+    /// Pass N more file descriptors to the process, from 3 on
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=1_048_576))]
+    pub preserve_fds: u32,
+
+    /// Also in a paused container: the process starts when it is resumed
+    #[arg(long)]
+    pub ignore_paused: bool,
+
+    /// Control group below the container's; on cgroup v1 for all controllers or
+    /// some
+    #[arg(long, value_name = "[CONTROLLER,...:]PATH", action = ArgAction::Append)]
+    pub cgroup: Vec<String>,
+
+    /// SELinux label
+    #[arg(long, value_name = "LABEL")]
+    pub process_label: Option<String>,
+
+    /// AppArmor profile
+    #[arg(long, value_name = "PROFILE")]
+    pub apparmor: Option<String>,
+
+    /// Name of the container, then the command and its arguments
+    // One list, because whatever follows the name is not ours to read.
+    #[arg(value_name = "ID", required = true, trailing_var_arg = true)]
+    pub words: Vec<String>,
 }
 
 /// `corten ps`

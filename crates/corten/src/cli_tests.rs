@@ -49,6 +49,23 @@ const OPTIONS: &[Row] = &[
     ("delete", "force", Some('f'), false, None),
     ("list", "format", Some('f'), true, Some("table")),
     ("list", "quiet", Some('q'), false, None),
+    ("exec", "process", Some('p'), true, None),
+    ("exec", "cwd", None, true, None),
+    ("exec", "env", Some('e'), true, None),
+    ("exec", "user", Some('u'), true, None),
+    ("exec", "additional-gids", Some('g'), true, None),        // runc
+    ("exec", "cap", Some('c'), true, None),
+    ("exec", "no-new-privs", None, false, None),
+    ("exec", "tty", Some('t'), false, None),
+    ("exec", "detach", Some('d'), false, None),
+    ("exec", "pid-file", None, true, None),
+    ("exec", "console-socket", None, true, None),
+    ("exec", "pidfd-socket", None, true, None),                // runc
+    ("exec", "preserve-fds", None, true, Some("0")),
+    ("exec", "ignore-paused", None, false, None),              // runc
+    ("exec", "cgroup", None, true, None),
+    ("exec", "process-label", None, true, None),
+    ("exec", "apparmor", None, true, None),
     ("ps", "format", Some('f'), true, Some("table")),
     ("spec", "bundle", Some('b'), true, Some(".")),
     ("spec", "rootless", None, false, None),
@@ -170,6 +187,23 @@ fn options_may_follow_the_id_and_be_repeated() {
         panic!("not run")
     };
     assert_eq!((run.detach, run.container.bundle.as_str()), (true, "/b"));
+}
+
+#[test]
+fn what_follows_the_container_of_exec_is_the_command() {
+    let Verb::Exec(exec) =
+        parse("exec -e A=1 --env B=2 -t --cap x -c y c1 ls --tty -e C=3 -- x").command
+    else {
+        panic!("not exec")
+    };
+    assert_eq!(exec.words, ["c1", "ls", "--tty", "-e", "C=3", "--", "x"]);
+    assert_eq!(exec.env, ["A=1", "B=2"]);
+    assert_eq!(exec.cap, ["x", "y"]);
+    let line = "exec --process /p --console-socket /s --detach --pid-file /f c1";
+    let Verb::Exec(exec) = parse(line).command else {
+        panic!("not exec")
+    };
+    assert_eq!((exec.process.as_deref(), exec.detach), (Some("/p"), true));
 }
 
 #[test]

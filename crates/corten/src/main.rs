@@ -37,7 +37,7 @@ fn carry_out(cli: Cli) -> ExitCode {
         Ok(log) => log,
         Err(error) => {
             Log::standard().fail(&report::describe(name, id.as_deref(), &error));
-            return ExitCode::FAILURE;
+            return report::failure_of(name);
         }
     };
     match commands::carry_out(&global, command) {
@@ -50,7 +50,7 @@ fn carry_out(cli: Cli) -> ExitCode {
                 tracing::debug!("refused: {call}");
             }
             log.fail(&report::describe(name, id.as_deref(), &error));
-            ExitCode::FAILURE
+            report::failure_of(name)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a command ends: what it prints, and the one line when it fails.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -68,6 +69,15 @@ pub fn call_of(error: &CommandError) -> Option<&str> {
         _ => return None,
     };
     Some(call).filter(|call| !call.is_empty())
+}
+
+/// Exit status of a command that failed. That of `exec` is 255, as with other
+/// runtimes: lower ones are those of the process.
+pub fn failure_of(command: &str) -> ExitCode {
+    match command {
+        "exec" => ExitCode::from(255),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn count(number: usize, noun: &str) -> String {

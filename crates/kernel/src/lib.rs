@@ -4,6 +4,7 @@
 //! Descriptors are close-on-exec from birth. The text of an error is built
 //! only when a call failed.
 
+pub mod affinity;
 mod answer;
 pub mod beneath;
 pub mod bpf;

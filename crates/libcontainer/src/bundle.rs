@@ -67,6 +67,19 @@ pub fn read_config(bundle: &str, file: &str) -> Result<Vec<u8>> {
     fs::read_to_end(content.as_fd(), CONFIG_LIMIT_BYTES).map_err(refuse)
 }
 
+/// Reads `--process`. It may be a pipe: what waits then was asked to.
+///
+/// # Errors
+/// One line that names the file.
+pub fn read_process(path: &str) -> Result<Vec<u8>> {
+    fs::open_read(path)
+        .and_then(|file| fs::read_to_end(file.as_fd(), CONFIG_LIMIT_BYTES))
+        .map_err(|error| {
+            let text = format!("read {path}: {}", reason(&error));
+            refusal(ConfigPath::flag("--process"), text)
+        })
+}
+
 /// `O_NONBLOCK`, or opening a FIFO would wait for somebody to write to it.
 fn open_config(bundle: &str, file: &str) -> kernel::Result<OwnedFd> {
     let directory = fs::open_directory(bundle)?;

@@ -252,7 +252,7 @@ fn save_state(plan: &Plan, directory: &ContainerDirectory<'_>, init: &Init) -> R
 }
 
 /// How many descriptors from 3 on the container's program keeps.
-fn kept_descriptors(plan: &Plan) -> u32 {
+pub(crate) fn kept_descriptors(plan: &Plan) -> u32 {
     plan.last
         .iter()
         .find_map(|step| match step.op {

@@ -67,6 +67,8 @@ impl Describe for InitOp {
             Self::JoinNamespace { kind, .. } => {
                 format!("join the {} namespace", word_of(*kind))
             }
+            Self::EnterContainer { .. } => "join the container's namespaces".to_owned(),
+            Self::SetCpuAffinity { cpus } => format!("set {cpus:?}"),
             Self::UnshareCgroup => "make a cgroup namespace".to_owned(),
             Self::NewSessionKeyring { name } => format!("make the session keyring {name}"),
             Self::BringUpLoopback => "bring up the loopback interface".to_owned(),

@@ -102,6 +102,15 @@ pub enum Error {
     /// `start` of something that is still being made, or whose maker died.
     #[error("cannot start a container that is still being created")]
     StillCreating,
+    /// `exec` into something that does not take processes.
+    #[error("cannot exec in a {0}")]
+    ExecIn(&'static str),
+    /// The process of `exec` ended without a word.
+    #[error("the process {how} before it became the program")]
+    ExecDied {
+        /// "was killed by SIGKILL"
+        how: String,
+    },
     /// `delete` without `--force`.
     #[error("cannot delete container {id} that is not stopped: {status}")]
     NotStopped {

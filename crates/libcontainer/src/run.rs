@@ -1,22 +1,21 @@
 //! `run`: create and start in one, without a gate in between.
 //!
-//! In the foreground this process stays: it passes signals on, proxies the
-//! terminal, waits for init by pidfd (a signal could be lost, a pidfd cannot) and
-//! ends as init ended.
+//! In the foreground this process stays (`foreground.rs`) and ends as init ended.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::process::ExitStatus;
-use kernel::{pidfd, prctl, readiness, signal};
+use kernel::{pidfd, prctl, signal};
 use plan::Plan;
 
 use crate::create::{self, Built, CreateOptions};
 use crate::delete::run_poststop;
 use crate::error::{Doing, Error, Result};
+use crate::foreground;
 use crate::parent::after_ready;
 use crate::start::run_poststart;
 use crate::store::Store;
-use crate::terminal::{Proxy, TerminalSink};
+use crate::terminal::TerminalSink;
 
 /// What `run` needs beyond `create`.
 #[derive(Debug, Default, Clone, Copy)]
@@ -42,9 +41,7 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
         if !how.no_subreaper {
             prctl::set_child_subreaper(true).doing(|| "subreaper".to_owned())?;
         }
-        // Blocked before there is anything to miss; init unblocks them again.
-        let _ = signal::block_all().doing(|| "signals".to_owned())?;
-        Some(signal::signalfd(&signal::SignalSet::all()).doing(|| "signals".to_owned())?)
+        Some(foreground::collect_signals()?)
     };
     let built = create::build(store, plan, options, terminal, &after_ready)?;
     if let Err(error) = run_poststart(&built.state) {
@@ -64,74 +61,11 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
 /// Stays until init ends, then removes the container.
 fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitStatus> {
     let terminal = std::mem::replace(&mut built.terminal, TerminalSink::None);
-    let mut proxy = match terminal {
-        TerminalSink::Foreground(Some(master)) => Some(Proxy::new(master)?),
-        _ => None,
-    };
-    let waited = wait(&built, signals, &mut proxy);
-    // Puts the caller's terminal right before anything is said on it.
-    drop(proxy);
-    let status = waited?;
+    let status = foreground::attend(built.init.pidfd.as_fd(), terminal, signals)?;
     if !keep {
         clean_up(&built)?;
     }
     Ok(status)
-}
-
-fn wait(built: &Built<'_>, signals: &OwnedFd, proxy: &mut Option<Proxy>) -> Result<ExitStatus> {
-    let init = built.init.pidfd.as_fd();
-    let doing = || "wait for the container".to_owned();
-    let mut output_open = true;
-    loop {
-        let ready = {
-            let (master, input) = match &*proxy {
-                Some(proxy) => {
-                    let (master, input) = proxy.descriptors();
-                    (Some(master).filter(|_| output_open), input)
-                }
-                None => (None, None),
-            };
-            let watched = [Some(init), Some(signals.as_fd()), master, input];
-            readiness::poll_readable(watched, None).doing(doing)?
-        };
-        let [ended, signalled, output, input] = ready;
-        if signalled {
-            pass_on(built, signals, proxy.as_ref())?;
-        }
-        if let Some(proxy) = proxy {
-            if output {
-                output_open = proxy.copy_output();
-            }
-            if input {
-                proxy.copy_input();
-            }
-        }
-        if ended {
-            return pidfd::wait(init).doing(doing);
-        }
-    }
-}
-
-/// Passes a signal on to init. SIGCHLD is about children of ours, SIGURG is noise,
-/// and SIGWINCH is about the caller's terminal, which the container sees only
-/// through its own.
-fn pass_on(built: &Built<'_>, signals: &OwnedFd, proxy: Option<&Proxy>) -> Result<()> {
-    let received = signal::read_signal(signals.as_fd()).doing(|| "signals".to_owned())?;
-    let Some(signal::Received { number, .. }) = received else {
-        return Ok(());
-    };
-    match (number, proxy) {
-        (signal::CHILD | signal::URGENT, _) => Ok(()),
-        (signal::WINDOW_CHANGE, Some(proxy)) => {
-            proxy.take_over_size();
-            Ok(())
-        }
-        _ => {
-            // Init may have ended meanwhile; the pidfd will say so.
-            let _ = pidfd::send_signal(built.init.pidfd.as_fd(), number);
-            Ok(())
-        }
-    }
 }
 
 /// What `delete` would do, after init has ended.

@@ -36,6 +36,8 @@ pub struct State {
     pub cgroup: CgroupState,
     /// Whether killing init kills everything in the container.
     pub pid_namespace_is_private: bool,
+    /// Whether it has a session keyring of its own (no `--no-new-keyring`).
+    pub has_keyring: bool,
     /// `annotations` of the configuration.
     pub annotations: BTreeMap<String, String>,
     /// What happens after `start` opened the gate.
@@ -111,6 +113,10 @@ impl State {
             owner: kernel::identity::effective_uid(),
             cgroup: CgroupState::from(&plan.cgroup),
             pid_namespace_is_private: plan.namespaces.pid_namespace_is_private,
+            has_keyring: plan
+                .init
+                .iter()
+                .any(|step| matches!(step.op, plan::InitOp::NewSessionKeyring { .. })),
             annotations: plan.annotations.clone(),
             after_gate: AfterGate::from(plan),
             poststart: plan.poststart.clone(),

@@ -171,6 +171,25 @@ impl ContainerDirectory<'_> {
     /// [`Error::NotFound`] when it was deleted while we waited.
     pub fn lock(&self) -> Result<()> {
         fs::lock_exclusive(self.fd(), true).doing(|| format!("lock of {}", self.id))?;
+        self.check_still_there()
+    }
+
+    /// [`ContainerDirectory::lock`] for commands that change nothing and may run
+    /// side by side.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn lock_shared(&self) -> Result<()> {
+        fs::lock_shared(self.fd(), true).doing(|| format!("lock of {}", self.id))?;
+        self.check_still_there()
+    }
+
+    /// Lets others in before this value, or a copy of it in a child, is dropped.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        fs::unlock(self.fd()).doing(|| format!("lock of {}", self.id))
+    }
+
+    fn check_still_there(&self) -> Result<()> {
         // The command we waited for may have been `delete`.
         match self.store.find(&self.id) {
             Ok(now) => {

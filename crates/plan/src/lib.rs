@@ -14,6 +14,7 @@
 mod build;
 pub mod cgroup;
 mod error;
+mod exec;
 pub mod explain;
 mod features;
 mod host;
@@ -28,6 +29,7 @@ mod validate;
 
 pub use build::build;
 pub use error::{Errors, PlanError, Problem, Warning};
+pub use exec::{ExecPlan, ExecRequest, SubCgroup, exec};
 pub use features::{
     Annotations, CgroupFeatures, Enabled, Features, LinuxFeatures, MountExtensions,
     SeccompFeatures, features,

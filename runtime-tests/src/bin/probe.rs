@@ -10,7 +10,8 @@ use rustix::fs::{Mode, major, makedev, minor};
 use rustix::process::{getgid, getgroups, getpid, getuid};
 use serde_json::{Map, Value, json};
 
-const USAGE: &str = "probe facts | fail CODE | call NAME... | stat PATH... | input | true | wait";
+const USAGE: &str =
+    "probe facts | fail CODE | call NAME... | stat PATH... | input | true | wait | hunt FILE";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             .for_each(|name| println!("{name} {}", call(name))),
         Some("stat") => rest.iter().for_each(|path| println!("{}", stat(path))),
         Some("input") => echo_input(),
+        Some("hunt") => hunt(rest.first().map_or("/seen", String::as_str)),
         Some("true") => {}
         Some("wait") => loop {
             std::thread::park();
@@ -162,14 +164,7 @@ fn stat(path: &str) -> String {
     if kind.is_symlink() {
         return format!("l {}", fs::read_link(path).unwrap_or_default().display());
     }
-    let letter = match () {
-        () if kind.is_char_device() => 'c',
-        () if kind.is_block_device() => 'b',
-        () if kind.is_fifo() => 'p',
-        () if kind.is_socket() => 's',
-        () if kind.is_dir() => 'd',
-        () => '-',
-    };
+    let letter = stat_letter(kind);
     let number = match letter {
         'c' | 'b' => format!("{}:{}", major(meta.rdev()), minor(meta.rdev())),
         _ => "-".to_owned(),
@@ -180,6 +175,17 @@ fn stat(path: &str) -> String {
         meta.uid(),
         meta.gid()
     )
+}
+
+fn stat_letter(kind: fs::FileType) -> char {
+    match () {
+        () if kind.is_char_device() => 'c',
+        () if kind.is_block_device() => 'b',
+        () if kind.is_fifo() => 'p',
+        () if kind.is_socket() => 's',
+        () if kind.is_dir() => 'd',
+        () => '-',
+    }
 }
 
 fn terminals() -> Value {
@@ -236,4 +242,63 @@ fn echo_input() {
     let mut text = String::new();
     let _ = std::io::stdin().read_to_string(&mut text);
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Looks at every process that appears here, as an attacker would: what it
+/// executes, its root, its working directory and its descriptors, each as
+/// `NAME DEVICE:INODE KIND LINK`, every new line into a file.
+fn hunt(path: &str) {
+    let mut file = fs::File::create(path).expect("the file");
+    let own = getpid().as_raw_nonzero().get();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut last = own;
+    loop {
+        // Numbers are given in order; the next ones are tried before they exist.
+        let exists = |pid: &i32| std::path::Path::new(&format!("/proc/{pid}")).exists();
+        let Some(pid) = (last + 1..last + 4).find(exists) else {
+            continue;
+        };
+        last = pid;
+        let mut tell = |line: String| {
+            if seen.insert(line.clone()) {
+                let _ = writeln!(file, "{line}");
+            }
+        };
+        // Again and again, while it changes from one program into another.
+        (0..200).any(|_| !look_at(pid, &mut tell));
+    }
+}
+
+/// False when the process has gone.
+fn look_at(pid: i32, tell: &mut dyn FnMut(String)) -> bool {
+    let directory = format!("/proc/{pid}");
+    let mut there = false;
+    for name in ["exe", "root", "cwd"] {
+        if let Some(line) = describe_link(&format!("{directory}/{name}")) {
+            there = true;
+            tell(format!("{name} {line}"));
+        }
+    }
+    for entry in fs::read_dir(format!("{directory}/fd"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Standard streams are the caller's by intention.
+        if name.parse::<u32>().is_ok_and(|number| number > 2)
+            && let Some(line) = describe_link(&entry.path().to_string_lossy())
+        {
+            tell(format!("fd{name} {line}"));
+        }
+    }
+    there
+}
+
+fn describe_link(path: &str) -> Option<String> {
+    let meta = fs::metadata(path).ok()?;
+    let kind = stat_letter(meta.file_type());
+    let link = fs::read_link(path).unwrap_or_default();
+    let target = link.display();
+    Some(format!("{}:{} {kind} {target}", meta.dev(), meta.ino()))
 }

@@ -5,6 +5,9 @@ mod cgroups;
 mod command_line;
 mod devices;
 mod engines;
+mod exec;
+mod exec_hostile;
+mod exec_process;
 mod hooks;
 mod identity;
 mod idmap;
@@ -41,6 +44,9 @@ fn main() -> std::process::ExitCode {
             hooks::TESTS,
             lifecycle::TESTS,
             processes::TESTS,
+            exec::TESTS,
+            exec_process::TESTS,
+            exec_hostile::TESTS,
             command_line::TESTS,
             terminal::TESTS,
             cgroups::TESTS,

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod exec;
 mod explain;
 mod features;
 mod kill;
@@ -23,7 +24,7 @@ use libcontainer::{Error, Store, default_root};
 /// Carries out a command; what it returns is the exit status.
 ///
 /// # Errors
-/// Why it failed; the exit status is 1.
+/// Why it failed; [`crate::report::failure_of`] is the exit status.
 pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandError> {
     match command {
         Command::Create(args) => create::create(global, args)?,
@@ -33,6 +34,7 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Kill(args) => kill::kill(global, &args)?,
         Command::Delete(args) => delete::delete(global, &args)?,
         Command::List(args) => list::list(global, &args)?,
+        Command::Exec(args) => return exec::exec(global, args),
         Command::Ps(args) => ps::ps(global, &args)?,
         Command::Pause(args) => pause::pause(global, &args.id)?,
         Command::Resume(args) => pause::resume(global, &args.id)?,

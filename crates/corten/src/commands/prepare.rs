@@ -76,15 +76,18 @@ pub fn uses_systemd(global: &Global) -> bool {
     global.systemd_cgroup || global.cgroup_manager == CgroupManager::Systemd
 }
 
-/// Who will hold the other side of a terminal, should the configuration want one.
-fn terminal(console_socket: Option<&str>, until: Until) -> Result<TerminalHost, CommandError> {
+/// Who will hold the other side of a terminal, should one be wanted.
+///
+/// # Errors
+/// A socket that nothing would come over.
+pub fn terminal(console_socket: Option<&str>, until: Until) -> Result<TerminalHost, CommandError> {
     match (console_socket, until) {
         (None, Until::Ended) => Ok(TerminalHost::Foreground),
         (None, _) => Ok(TerminalHost::None),
         (Some(_), Until::Ended) => Err(CommandError::Argument {
             argument: "--console-socket",
             problem: "cannot use console socket if corten will not detach or allocate tty \
-                      (`run` in the foreground uses its own terminal; give --detach)"
+                      (in the foreground the caller's own is used; give --detach)"
                 .to_owned(),
         }),
         (Some(_), _) => Ok(TerminalHost::Socket),

@@ -181,6 +181,14 @@ pub fn lock_shared(fd: BorrowedFd<'_>, wait: bool) -> Result<bool> {
     }
 }
 
+/// Gives back the flock(2) of an open file, also for its copies in other processes.
+///
+/// # Errors
+/// Those of flock(2).
+pub fn unlock(fd: BorrowedFd<'_>) -> Result<()> {
+    lock(fd, FlockOperation::Unlock).map(drop)
+}
+
 fn lock(fd: BorrowedFd<'_>, operation: FlockOperation) -> Result<bool> {
     match retry_on_intr(|| rustix::fs::flock(fd, operation)) {
         Ok(()) => Ok(true),

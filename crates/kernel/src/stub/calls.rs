@@ -55,6 +55,10 @@ impl Script {
     /// Forks into the pid namespace that init joined; the parent hears
     /// [`super::Message::Forked`].
     pub fn fork_into_pid_namespace(&mut self, step: usize) {
+        // A script whose interpreter is /proc/self/exe executes the stub once more,
+        // without a conversation: it must not make a child of our parent again.
+        let arguments = [fd(self.socket), libc::F_GETFD as u64];
+        self.call(step, ("fcntl(F_GETFD)", libc::SYS_fcntl), 0, arguments);
         let entry = Entry {
             kind: KIND_FORK,
             flags: 0,

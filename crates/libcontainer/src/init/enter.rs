@@ -2,7 +2,8 @@
 
 use std::os::fd::AsFd;
 
-use kernel::{Errno, fs, identity, keyring, namespace, netlink, prctl};
+use kernel::beneath::Root;
+use kernel::{Errno, affinity, fs, identity, keyring, mount, namespace, netlink, prctl};
 use plan::{InitOp, NamespaceKind, Slot};
 
 use super::Build;
@@ -15,14 +16,14 @@ impl Build<'_> {
             InitOp::JoinCgroups => self.join_cgroups(),
             InitOp::AwaitIdMap => self.await_id_map(),
             InitOp::JoinNamespace { kind, slot } => self.join_namespace(*kind, *slot),
+            InitOp::EnterContainer {
+                namespaces,
+                init,
+                root,
+            } => self.enter_container(namespaces, *init, *root),
+            InitOp::SetCpuAffinity { cpus } => affinity::set(cpus),
             InitOp::UnshareCgroup => namespace::unshare(namespace::NEW_CGROUP),
-            InitOp::NewSessionKeyring { name } => {
-                match keyring::join_session_keyring(name).map(drop) {
-                    // A kernel without keyrings has none to leak.
-                    Err(error) if error.errno() == Errno::NOSYS => Ok(()),
-                    joined => joined,
-                }
-            }
+            InitOp::NewSessionKeyring { name } => self.join_keyring(name),
             InitOp::AwaitNetDevices => {
                 self.channel.say(&InitMessage::NeedNetDevices)?;
                 self.channel.await_go()
@@ -55,6 +56,56 @@ impl Build<'_> {
         // The change of identity cleared both.
         prctl::set_parent_death_signal(Some(kernel::signal::KILL))?;
         prctl::set_dumpable(false)
+    }
+
+    /// The session keyring of this name, made if there is none. `exec` joins by name,
+    /// and the kernel finds by name only what may be searched.
+    fn join_keyring(&self, name: &str) -> kernel::Result<()> {
+        /// `KEY_USR_SEARCH`, keyctl_setperm(3)
+        const USER_MAY_SEARCH: u32 = 0x0008_0000;
+        let serial = match keyring::join_session_keyring(name) {
+            // A kernel without keyrings has none to leak.
+            Err(error) if error.errno() == Errno::NOSYS => return Ok(()),
+            joined => joined?,
+        };
+        keyring::add_permissions(serial, USER_MAY_SEARCH)
+    }
+
+    /// All namespaces in one call, or none. From here on the root, too, is the
+    /// container's.
+    fn enter_container(
+        &mut self,
+        namespaces: &[NamespaceKind],
+        init: Slot,
+        root: Option<Slot>,
+    ) -> kernel::Result<()> {
+        // Where the pid namespace is shared, what lives in it may see us.
+        prctl::set_dumpable(false)?;
+        let init = self.slots.take(init)?;
+        let root = root.map(|slot| self.slots.take(slot)).transpose()?;
+        let flags = namespaces
+            .iter()
+            .fold(0, |flags, kind| flags | flag_of(*kind));
+        if flags != 0 {
+            namespace::set_namespace(init.as_fd(), flags)?;
+        }
+        if let Some(root) = root {
+            mount::change_directory(root.as_fd())?;
+            mount::chroot_here()?;
+        }
+        if namespaces.contains(&NamespaceKind::User) {
+            become_root()?;
+            match identity::set_groups(&[]) {
+                // setgroups was denied by the writer of the map: the caller's stay.
+                Err(error) if error.errno() == Errno::PERM => {}
+                cleared => cleared?,
+            }
+        }
+        // A change of identity clears both.
+        prctl::set_parent_death_signal(Some(kernel::signal::KILL))?;
+        prctl::set_dumpable(false)?;
+        self.root = Some(Root::new(fs::open_path("/")?));
+        Ok(())
     }
 
     fn join_namespace(&mut self, kind: NamespaceKind, slot: Slot) -> kernel::Result<()> {

@@ -16,7 +16,7 @@ const KEEP: u32 = u32::MAX;
 impl Build<'_> {
     pub(super) fn arrange(&mut self, op: &InitOp) -> kernel::Result<()> {
         match op {
-            InitOp::OpenConsole { size, uid } => self.open_console(*size, *uid),
+            InitOp::OpenConsole { size, uid, device } => self.open_console(*size, *uid, *device),
             InitOp::SetHostname(name) => system::set_hostname(name),
             InitOp::SetDomainname(name) => system::set_domainname(name),
             InitOp::WriteSysctl { file, value } => self.write_sysctl(file, value),
@@ -31,7 +31,12 @@ impl Build<'_> {
     /// The pty comes from the container's own devpts, verified to be one, and its
     /// slave from the master by ioctl: no name of the container's is trusted
     /// (CVE-2025-52565).
-    fn open_console(&mut self, size: Option<ConsoleSize>, uid: u32) -> kernel::Result<()> {
+    fn open_console(
+        &mut self,
+        size: Option<ConsoleSize>,
+        uid: u32,
+        device: bool,
+    ) -> kernel::Result<()> {
         let devpts = self.root()?.look_up("/dev/pts")?;
         let tty::Pty { controller, peer } = tty::open_pty_in(devpts.as_fd())?;
         if let Some(ConsoleSize { height, width }) = size {
@@ -46,7 +51,9 @@ impl Build<'_> {
             Err(error) if matches!(error.errno(), Errno::PERM | Errno::ROFS | Errno::INVAL) => {}
             changed => changed?,
         }
-        self.bind_console(&peer)?;
+        if device {
+            self.bind_console(&peer)?;
+        }
         self.channel.say_with(&InitMessage::Console, &controller)?;
         if !self.plan.namespaces.fork_into_pid_namespace {
             tty::set_controlling(peer.as_fd())?;

@@ -217,6 +217,8 @@ impl Build<'_> {
             InitOp::JoinCgroups
             | InitOp::AwaitIdMap
             | InitOp::JoinNamespace { .. }
+            | InitOp::EnterContainer { .. }
+            | InitOp::SetCpuAffinity { .. }
             | InitOp::UnshareCgroup
             | InitOp::NewSessionKeyring { .. }
             | InitOp::AwaitNetDevices

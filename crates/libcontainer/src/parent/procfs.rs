@@ -12,6 +12,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use kernel::mount::{self, FsContext};
 use kernel::process::Forked;
 use kernel::stub::{Message, Script};
 use kernel::{Errno, memfd, pidfd, process, socket};
@@ -75,7 +76,8 @@ fn script(socket: &OwnedFd, pid_namespace: BorrowedFd<'_>, parameters: &[FsParam
 
 /// The child: nothing of it is left after this.
 fn become_stub(image: &OwnedFd, kept: &[BorrowedFd<'_>]) -> ! {
-    let ready = kept.iter().try_for_each(|fd| process::keep_on_exec(*fd));
+    let ready =
+        leave_the_host().and_then(|()| kept.iter().try_for_each(|fd| process::keep_on_exec(*fd)));
     if ready.is_ok()
         && let Ok(argv) = process::c_strings(&["corten-stub"])
     {
@@ -83,4 +85,15 @@ fn become_stub(image: &OwnedFd, kept: &[BorrowedFd<'_>]) -> ! {
     }
     // The parent sees the end of the conversation.
     process::exit_now(1)
+}
+
+/// The stub's root and working directory can be entered through /proc by whoever may
+/// trace it, and `..` leads from any directory of the host to all of it. So both
+/// become an empty file system that is attached nowhere.
+fn leave_the_host() -> kernel::Result<()> {
+    let empty = FsContext::open("tmpfs")?;
+    empty.create()?;
+    let empty = empty.mount(mount::MOUNT_ATTR_RDONLY)?;
+    mount::change_directory(empty.as_fd())?;
+    mount::chroot_here()
 }

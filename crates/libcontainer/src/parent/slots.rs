@@ -14,7 +14,8 @@ use crate::error::{Doing, Result};
 pub(crate) struct Slots(Vec<Option<OwnedFd>>);
 
 impl Slots {
-    fn put(&mut self, slot: Slot, fd: OwnedFd) {
+    /// Fills a slot.
+    pub(crate) fn put(&mut self, slot: Slot, fd: OwnedFd) {
         if self.0.len() <= slot.0 {
             self.0.resize_with(slot.0 + 1, || None);
         }

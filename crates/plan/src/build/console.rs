@@ -25,7 +25,14 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         (true, _) => {
             let size = read_size(context, process);
             let uid = process.user().uid();
-            context.init(at, InitOp::OpenConsole { size, uid });
+            context.init(
+                at,
+                InitOp::OpenConsole {
+                    size,
+                    uid,
+                    device: true,
+                },
+            );
         }
         (false, _) => {}
     }

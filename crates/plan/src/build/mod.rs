@@ -188,7 +188,7 @@ struct Chapters {
 
 /// Everything about the container's program. The order of these calls is the
 /// order inside the phases of the sealed stub.
-fn build_process(context: &mut Context<'_>, process: &Process) -> Program {
+pub(crate) fn build_process(context: &mut Context<'_>, process: &Process) -> Program {
     scheduling::build(context, process);
     security::build(context, process);
     identity::build(context, process);

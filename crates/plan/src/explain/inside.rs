@@ -15,6 +15,11 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
             let path = sources.get(*slot).path;
             format!("join the {} namespace {path}", name(*kind))
         }
+        InitOp::EnterContainer { namespaces, .. } => {
+            let names: Vec<_> = namespaces.iter().map(|kind| name(*kind)).collect();
+            format!("join the container's namespaces: {}", names.join(", "))
+        }
+        InitOp::SetCpuAffinity { cpus } => format!("stay on the CPUs {cpus:?}"),
         InitOp::UnshareCgroup => "make a new cgroup namespace, rooted here".to_owned(),
         InitOp::NewSessionKeyring { name } => format!("start the session keyring {name}"),
         InitOp::BringUpLoopback => "set the loopback device up".to_owned(),
@@ -54,13 +59,14 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
 /// The second half: what happens below the container's own root.
 fn say_rest(op: &InitOp) -> String {
     match op {
-        InitOp::OpenConsole { size, uid } => {
+        InitOp::OpenConsole { size, uid, device } => {
             let owner = match uid {
                 0 => String::new(),
                 uid => format!(", owned by uid {uid}"),
             };
             let size = size.map_or(String::new(), say_size);
-            format!("open a terminal{size} as /dev/console and stdio{owner}")
+            let console = if *device { "/dev/console and " } else { "" };
+            format!("open a terminal{size} as {console}stdio{owner}")
         }
         InitOp::SetHostname(name) => format!("set the host name to {name:?}"),
         InitOp::SetDomainname(name) => format!("set the domain name to {name:?}"),

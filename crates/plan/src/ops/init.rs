@@ -49,6 +49,21 @@ pub enum InitOp {
         /// Opened by the parent.
         slot: Slot,
     },
+    /// `exec`: one `setns` into all namespaces of the container's init. Joining the
+    /// pid namespace concerns children only: nobody inside sees this process.
+    EnterContainer {
+        /// Kinds to join.
+        namespaces: Vec<NamespaceKind>,
+        /// Pidfd of the container's init.
+        init: Slot,
+        /// Its root, where that is not the root of a mount namespace of its own.
+        root: Option<Slot>,
+    },
+    /// sched_setaffinity(2), when the control groups are joined.
+    SetCpuAffinity {
+        /// Numbers of CPUs.
+        cpus: Vec<u32>,
+    },
     /// v1 and hybrid: `unshare(CLONE_NEWCGROUP)` after the cgroups were joined.
     UnshareCgroup,
     /// `keyctl(JOIN_SESSION_KEYRING, "_ses.<id>")`; a kernel without keyrings is fine.
@@ -97,6 +112,8 @@ pub enum InitOp {
         size: Option<ConsoleSize>,
         /// Owner of the slave.
         uid: u32,
+        /// It becomes `/dev/console`, too: of a container's first process.
+        device: bool,
     },
     /// sethostname(2)
     SetHostname(String),
@@ -156,6 +173,8 @@ impl InitOp {
             Self::JoinCgroups
             | Self::AwaitIdMap
             | Self::JoinNamespace { .. }
+            | Self::EnterContainer { .. }
+            | Self::SetCpuAffinity { .. }
             | Self::UnshareCgroup
             | Self::NewSessionKeyring { .. } => InitPhase::Enter,
             Self::BringUpLoopback | Self::AwaitNetDevices => InitPhase::Network,

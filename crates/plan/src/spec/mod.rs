@@ -107,6 +107,16 @@ pub fn load(bytes: &[u8]) -> Result<Spec, Errors> {
     Ok(repair::decode(tree))
 }
 
+/// Reads any document of the spec as a tree.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, PlanError> {
+    read_tree(read_text(bytes)?)
+}
+
+/// The configuration that a tree is, as [`load`] gives it.
+pub(crate) fn decode(tree: Value) -> Spec {
+    repair::decode(tree)
+}
+
 fn unreadable(text: String) -> PlanError {
     PlanError::new(ConfigPath::new("config.json"), Problem::Unreadable(text))
 }

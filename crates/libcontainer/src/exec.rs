@@ -1,0 +1,321 @@
+//! `exec`: one more process in a container that exists.
+//!
+//! ```text
+//! corten ──clone3(CLONE_INTO_CGROUP)──► joiner: setns(init, all namespaces) … execveat(stub)
+//!    ▲                                                                           │
+//!    └────────────────── Forked{pid}, Ready ── process ◄──clone(CLONE_PARENT)────┘
+//! ```
+//!
+//! Who could see the joiner, while it still has the code of the host's `corten`, its
+//! memory and its descriptors? Every way to a process leads through its number: a
+//! procfs, ptrace(2), pidfd_open(2) and kill(2) find only who has one in the pid
+//! namespace that asks. Joining a pid namespace changes where *children* are born; the
+//! joiner itself stays outside and has no number inside. It has left the host's root
+//! behind, so nothing it opens is the host's, and it opens the container's files only
+//! by `openat2` below its root. Before the first process is born inside, the joiner
+//! has become the sealed stub: a page of code in a memfd, whose descriptors are the
+//! conversation, the working directory (the container's own) and what the program
+//! will have anyway. So what can be found inside has neither the host's binary
+//! (CVE-2019-5736) nor a descriptor of the host (CVE-2016-9962, CVE-2024-21626),
+//! whatever capabilities the finder holds.
+//!
+//! A container that shares the host's pid namespace sees the joiner as it sees every
+//! process of the host; it is not dumpable then.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use kernel::process::Forked;
+use kernel::{Errno, affinity, fs, pidfd, signal, socket};
+use libcgroups::Cgroup;
+use plan::{ExecPlan, Plan};
+
+use crate::create::{Init, kept_descriptors, write_pid_file};
+use crate::error::{Doing, Error, Result};
+use crate::foreground;
+use crate::init::{self, Inherited};
+use crate::parent::{self, Conversation, Slots, after_ready};
+use crate::script::{self, StubDescriptors};
+use crate::state::State;
+use crate::status::{self, Status};
+use crate::store::{ContainerDirectory, Store};
+use crate::sync::Channel;
+use crate::terminal::TerminalSink;
+
+/// What `exec` needs beyond the plan.
+#[derive(Debug, Default, Clone)]
+pub struct ExecOptions {
+    /// `--detach`
+    pub detach: bool,
+    /// `--pid-file`
+    pub pid_file: Option<String>,
+    /// `--console-socket`
+    pub console_socket: Option<String>,
+    /// `--pidfd-socket`
+    pub pidfd_socket: Option<String>,
+}
+
+/// A container that takes processes; nobody can delete it meanwhile.
+pub struct ExecTarget<'a> {
+    directory: ContainerDirectory<'a>,
+    state: State,
+}
+
+impl<'a> ExecTarget<'a> {
+    /// Finds a container in a state that takes processes: created or running, and
+    /// paused only with `ignore_paused` (the process starts when it is resumed).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::ExecIn`]
+    pub fn find(store: &'a Store, id: &str, ignore_paused: bool) -> Result<Self> {
+        let directory = store.find(id)?;
+        directory.lock_shared()?;
+        let Some(loaded) = directory.load()? else {
+            return Err(Error::ExecIn("container that is still being created"));
+        };
+        match status::derive(&directory, &loaded)? {
+            Status::Created | Status::Running => {}
+            Status::Paused if ignore_paused => {}
+            Status::Paused => {
+                let what = "paused container (use --ignore-paused to override)";
+                return Err(Error::ExecIn(what));
+            }
+            Status::Stopped => return Err(Error::ExecIn(STOPPED)),
+            Status::Creating => {
+                return Err(Error::ExecIn("container that is still being created"));
+            }
+        }
+        Ok(Self {
+            directory,
+            state: loaded.state,
+        })
+    }
+
+    /// The configuration the container was made from.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn config(&self) -> Result<Vec<u8>> {
+        self.directory.read_config()
+    }
+
+    /// Whether it has control groups of its own.
+    pub fn has_cgroup(&self) -> bool {
+        self.state.has_cgroup()
+    }
+
+    /// Whether it has a session keyring of its own.
+    pub fn has_keyring(&self) -> bool {
+        self.state.has_keyring
+    }
+}
+
+const STOPPED: &str = "stopped container";
+
+/// Runs a process in a container. In the foreground the result is its exit status
+/// for the caller, or 128 + the signal that ended it; detached it is 0 as soon as
+/// the program was executed.
+///
+/// # Errors
+/// When it could not be executed; nothing of it is left then.
+pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> Result<i32> {
+    let console = options.console_socket.as_deref();
+    let mut terminal = TerminalSink::new(plan.process.terminal, console)?;
+    let signals = if options.detach {
+        None
+    } else {
+        Some(foreground::collect_signals()?)
+    };
+    let cgroups = cgroups_of(&target.state, plan);
+    let (mut process, channel, call_names) = clone_joiner(&target, plan, &cgroups)?;
+    // From here on `delete` finds the process in the control group. A paused
+    // container may keep it from running, and must be deletable all the same.
+    target.directory.unlock()?;
+    let mut conversation = Conversation {
+        plan: &plan.process,
+        channel: &channel,
+        call_names: &call_names,
+        cgroup: cgroups.first(),
+        terminal: &mut terminal,
+        net_devices: None,
+        hooks_began: false,
+    };
+    if let Err(error) = finish(&mut conversation, &mut process, options) {
+        let _ = pidfd::send_signal(process.pidfd.as_fd(), signal::KILL);
+        let _ = pidfd::wait(process.pidfd.as_fd());
+        if let Some(path) = &options.pid_file {
+            let _ = fs::remove_file(path);
+        }
+        return Err(error);
+    }
+    match signals {
+        Some(signals) => {
+            let status = foreground::attend(process.pidfd.as_fd(), terminal, &signals)?;
+            Ok(status.shell_code())
+        }
+        None => Ok(0),
+    }
+}
+
+/// The conversation, up to the moment when the program runs.
+fn finish(
+    conversation: &mut Conversation<'_>,
+    process: &mut Init,
+    options: &ExecOptions,
+) -> Result<()> {
+    let in_words_of_exec = |error| match error {
+        Error::InitDied { how, .. } => Error::ExecDied { how },
+        error => error,
+    };
+    conversation
+        .until_ready(process)
+        .map_err(in_words_of_exec)?;
+    if let Some(path) = &options.pid_file {
+        write_pid_file(path, process.pid)?;
+    }
+    if let Some(path) = &options.pidfd_socket {
+        send_pidfd(path, process.pidfd.as_fd())?;
+    }
+    after_ready(conversation).map_err(in_words_of_exec)
+}
+
+/// As of init, but for the word.
+fn send_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
+    socket::connect_stream(path)
+        .and_then(|socket| socket::send_with_fd(socket.as_fd(), b"setns", pidfd))
+        .doing(|| format!("--pidfd-socket {path}"))
+}
+
+/// Opens what the joiner inherits, seals the stub, clones. The child never returns.
+fn clone_joiner(
+    target: &ExecTarget<'_>,
+    exec: &ExecPlan,
+    cgroups: &[Cgroup],
+) -> Result<(Init, Channel, Vec<&'static str>)> {
+    let plan = &exec.process;
+    let slots = open_slots(&target.state, plan)?;
+    let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
+    let descriptors = StubDescriptors::new(theirs, None, kept_descriptors(plan))?;
+    let stub = script::seal(plan, &descriptors)?;
+    let mut tasks = Vec::new();
+    for cgroup in cgroups {
+        tasks.append(&mut cgroup.tasks_files()?);
+    }
+    match clone_into(&target.state, exec, &slots, cgroups)? {
+        Forked::Child => {
+            drop(ours);
+            init::run(Inherited {
+                plan,
+                slots,
+                tasks,
+                descriptors,
+                stub: stub.image,
+            })
+        }
+        Forked::Parent { pid, pidfd } => {
+            Ok((Init { pid, pidfd }, Channel::new(ours), stub.call_names))
+        }
+    }
+}
+
+/// A pidfd of the container's init, and its root where the plan wants it.
+fn open_slots(state: &State, plan: &Plan) -> Result<Slots> {
+    let stopped = || Error::ExecIn(STOPPED);
+    let gone = |error: &kernel::Error| matches!(error.errno(), Errno::SRCH | Errno::NOENT);
+    let mut slots = Slots::default();
+    let init = match pidfd::open(state.pid) {
+        Err(error) if gone(&error) => return Err(stopped()),
+        opened => opened.doing(|| format!("process {}", state.pid))?,
+    };
+    let enters = |slot| {
+        plan.init.iter().any(|step| match step.op {
+            plan::InitOp::EnterContainer { root, .. } => root == Some(slot),
+            _ => false,
+        })
+    };
+    if enters(ExecPlan::ROOT) {
+        let root = match fs::open_path(&format!("/proc/{}/root", state.pid)) {
+            Err(error) if gone(&error) => return Err(stopped()),
+            opened => opened.doing(|| "root of the container".to_owned())?,
+        };
+        slots.put(ExecPlan::ROOT, root);
+    }
+    // Asked last: until now the number could have been given to somebody else.
+    if !status::init_is_alive(state)? {
+        return Err(stopped());
+    }
+    slots.put(ExecPlan::INIT, init);
+    Ok(slots)
+}
+
+/// The control groups to be in: one handle for each directory, because `--cgroup`
+/// may name another path for each v1 controller.
+fn cgroups_of(state: &State, plan: &ExecPlan) -> Vec<Cgroup> {
+    if !state.has_cgroup() {
+        return Vec::new();
+    }
+    let open = |directory: &plan::cgroup::CgroupDirectory| {
+        let concerns = |group: &&plan::SubCgroup| {
+            let wanted = &group.controllers;
+            wanted.is_empty() || wanted.iter().any(|one| directory.controllers.contains(one))
+        };
+        let below = plan.cgroups.iter().rev().find(concerns);
+        let below = below.map_or("", |group| group.path.as_str());
+        let path = format!("{}{below}", state.cgroup.path);
+        Cgroup::open(std::slice::from_ref(directory), &path)
+    };
+    state.cgroup.directories.iter().map(open).collect()
+}
+
+/// Clones the joiner into the v2 control group, if there is one. The CPUs of
+/// `execCPUAffinity.initial` are those it starts on.
+fn clone_into(state: &State, exec: &ExecPlan, slots: &Slots, cgroups: &[Cgroup]) -> Result<Forked> {
+    let affinity = |error| kernel::Result::<()>::Err(error).doing(|| INITIAL.to_owned());
+    let before = match &exec.initial_cpus {
+        Some(cpus) => {
+            let before = affinity::mask().doing(|| INITIAL.to_owned())?;
+            affinity::set(cpus).or_else(affinity)?;
+            Some(before)
+        }
+        None => None,
+    };
+    let mut forked = clone_with(exec, slots, cgroups)?;
+    if let Err(error) = &forked
+        && error.errno() == Errno::BUSY
+        && exec.cgroups.is_empty()
+        && let Some(inner) = cgroup_of_init(state)
+    {
+        forked = clone_with(exec, slots, &[inner])?;
+    }
+    let forked = forked.doing(|| "clone a process into the container's cgroup".to_owned())?;
+    if let (Some(before), Forked::Parent { .. }) = (before, &forked) {
+        affinity::set_mask(&before).or_else(affinity)?;
+    }
+    Ok(forked)
+}
+
+const INITIAL: &str = "process.execCPUAffinity.initial";
+
+fn clone_with(
+    exec: &ExecPlan,
+    slots: &Slots,
+    cgroups: &[Cgroup],
+) -> Result<kernel::Result<Forked>> {
+    let mut into = None;
+    for cgroup in cgroups {
+        into = into.or(cgroup.directory_to_join()?);
+    }
+    Ok(parent::clone_init(&exec.process, slots, into))
+}
+
+/// Where on v2 init has moved itself to. An init like systemd enables controllers
+/// for groups below the container's, and then nobody may be in the upper one.
+fn cgroup_of_init(state: &State) -> Option<Cgroup> {
+    let text = fs::read_file(&format!("/proc/{}/cgroup", state.pid), 1 << 16).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let below = path.strip_prefix(state.cgroup.path.as_str())?;
+    let v2 = state.cgroup.directories.iter().find(|one| one.v2)?;
+    below
+        .starts_with('/')
+        .then(|| Cgroup::open(std::slice::from_ref(v2), path))
+}

@@ -1,0 +1,90 @@
+//! Staying in the foreground: signals are passed on, the terminal is proxied, and
+//! the process is waited for by pidfd (a signal could be lost, a pidfd cannot).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use kernel::process::ExitStatus;
+use kernel::{pidfd, readiness, signal};
+
+use crate::error::{Doing, Result};
+use crate::terminal::{Proxy, TerminalSink};
+
+/// Takes all signals from here on, before there is anything to miss; what is
+/// cloned unblocks them again.
+pub(crate) fn collect_signals() -> Result<OwnedFd> {
+    let _ = signal::block_all().doing(|| "signals".to_owned())?;
+    signal::signalfd(&signal::SignalSet::all()).doing(|| "signals".to_owned())
+}
+
+/// Stays until the process, a child of ours, ends.
+pub(crate) fn attend(
+    process: BorrowedFd<'_>,
+    terminal: TerminalSink,
+    signals: &OwnedFd,
+) -> Result<ExitStatus> {
+    let mut proxy = match terminal {
+        TerminalSink::Foreground(Some(master)) => Some(Proxy::new(master)?),
+        _ => None,
+    };
+    // The proxy puts the caller's terminal right before anything is said on it.
+    wait(process, signals, &mut proxy)
+}
+
+fn wait(
+    process: BorrowedFd<'_>,
+    signals: &OwnedFd,
+    proxy: &mut Option<Proxy>,
+) -> Result<ExitStatus> {
+    let doing = || "wait for the container".to_owned();
+    let mut output_open = true;
+    loop {
+        let ready = {
+            let (master, input) = match &*proxy {
+                Some(proxy) => {
+                    let (master, input) = proxy.descriptors();
+                    (Some(master).filter(|_| output_open), input)
+                }
+                None => (None, None),
+            };
+            let watched = [Some(process), Some(signals.as_fd()), master, input];
+            readiness::poll_readable(watched, None).doing(doing)?
+        };
+        let [ended, signalled, output, input] = ready;
+        if signalled {
+            pass_on(process, signals, proxy.as_ref())?;
+        }
+        if let Some(proxy) = proxy {
+            if output {
+                output_open = proxy.copy_output();
+            }
+            if input {
+                proxy.copy_input();
+            }
+        }
+        if ended {
+            return pidfd::wait(process).doing(doing);
+        }
+    }
+}
+
+/// Passes a signal on. SIGCHLD is about children of ours, SIGURG is noise, and
+/// SIGWINCH is about the caller's terminal, which the container sees only through
+/// its own.
+fn pass_on(process: BorrowedFd<'_>, signals: &OwnedFd, proxy: Option<&Proxy>) -> Result<()> {
+    let received = signal::read_signal(signals.as_fd()).doing(|| "signals".to_owned())?;
+    let Some(signal::Received { number, .. }) = received else {
+        return Ok(());
+    };
+    match (number, proxy) {
+        (signal::CHILD | signal::URGENT, _) => Ok(()),
+        (signal::WINDOW_CHANGE, Some(proxy)) => {
+            proxy.take_over_size();
+            Ok(())
+        }
+        _ => {
+            // It may have ended meanwhile; the pidfd will say so.
+            let _ = pidfd::send_signal(process, number);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! `exec` into a container that attacks whoever joins it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use runtime_tests::{Bundle, Case, Facts, Test, tests};
+use serde_json::json;
+
+use crate::exec::{detached, end, exec, facts, launch};
+
+pub const TESTS: &[Test] = tests!["exec_hostile":
+    working_directory_is_no_descriptor, program_is_no_descriptor, no_leaked_descriptors, joiners_show_nothing_of_the_host, joiners_show_nothing_in_a_pod, program_that_is_the_joiner, odd_process_files,
+];
+
+/// CVE-2024-21626: a directory that a descriptor of ours leads to is none of the container's.
+fn working_directory_is_no_descriptor(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let id = launch(case, &mut bundle);
+    for number in 3..20 {
+        for climb in ["", "/../../.."] {
+            let cwd = format!("/proc/self/fd/{number}{climb}");
+            let finished = exec(case, &["--cwd", &cwd], &id, &["/bin/probe", "facts"]).run();
+            if finished.status.success() {
+                let cwd = Facts::parse(&finished.stdout).text("/cwd").to_owned();
+                assert!(
+                    cwd.starts_with('/') && !cwd.contains("unreachable"),
+                    "{number}: {cwd}"
+                );
+            }
+        }
+    }
+    case.destroy(&id);
+}
+
+/// And neither is a program.
+fn program_is_no_descriptor(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let id = launch(case, &mut bundle);
+    let script = case.directory.join("script");
+    fs::write(&script, "#!/bin/sh\necho of the host\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for number in 3..20 {
+        let path = format!(
+            "/proc/self/fd/{number}/../../../../../../../..{}",
+            script.display()
+        );
+        let finished = exec(case, &[], &id, &[&path]).run();
+        assert!(
+            !finished.stdout.contains("of the host"),
+            "{}",
+            finished.describe()
+        );
+    }
+    case.destroy(&id);
+}
+
+/// What the caller leaked to the runtime stays there.
+fn no_leaked_descriptors(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let id = launch(case, &mut bundle);
+    let line = format!(
+        "exec {} --root {} exec {id} /bin/probe facts 5</ 9</etc/passwd 17<>/dev/null",
+        case.runtime_path(),
+        case.state_root().display(),
+    );
+    let finished = case.program("bash").args(["-c", &line]).run().ok();
+    assert_eq!(Facts::parse(&finished.stdout).descriptors(), [0, 1, 2]);
+    case.destroy(&id);
+}
+
+/// Every capability there is, no user namespace, nothing masked.
+fn give_everything(bundle: &mut Bundle) {
+    let names: Vec<String> = [
+        "SYS_PTRACE",
+        "SYS_ADMIN",
+        "DAC_READ_SEARCH",
+        "DAC_OVERRIDE",
+        "KILL",
+        "SETUID",
+        "SETGID",
+        "CHOWN",
+        "FOWNER",
+        "SYS_CHROOT",
+        "SYS_RAWIO",
+        "SYS_RESOURCE",
+        "NET_ADMIN",
+        "MKNOD",
+        "SETPCAP",
+    ]
+    .iter()
+    .map(|name| format!("CAP_{name}"))
+    .collect();
+    let sets = json!({"bounding": names, "effective": names, "permitted": names});
+    bundle.config.set("/process/capabilities", sets);
+    bundle.config.set("/process/noNewPrivileges", json!(false));
+    bundle.config.set("/linux/maskedPaths", json!([]));
+    bundle.config.set("/linux/readonlyPaths", json!([]));
+}
+
+/// Executes while the hunter looks at every new process, and judges what it saw.
+fn hunt(case: &Case, hunter: &Bundle, target: &str, rounds: usize) {
+    let file = hunter.rootfs().join("seen");
+    case.until("the hunter is awake", || file.exists());
+    for _ in 0..rounds {
+        exec(case, &[], target, &["/bin/true"]).run().ok();
+    }
+    let seen = fs::read_to_string(&file).unwrap();
+    let lines: BTreeSet<&str> = seen.lines().collect();
+    let binary = fs::metadata(case.runtime_path()).unwrap();
+    let binary = format!("{}:{}", binary.dev(), binary.ino());
+    let roots: Vec<String> = [hunter.rootfs(), case.directory.join("bundle1/rootfs")]
+        .iter()
+        .filter_map(|path| fs::metadata(path).ok())
+        .map(|meta| format!("{}:{}", meta.dev(), meta.ino()))
+        .collect();
+    assert!(
+        lines.iter().any(|line| line.starts_with("exe ")),
+        "the hunter saw nobody"
+    );
+    for line in lines {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["exe", inode, ..] => assert_ne!(*inode, binary, "the host's binary: {line}"),
+            // All the directories that a joiner may show are the container's.
+            [_, inode, "d", ..] => {
+                assert!(
+                    roots.iter().any(|root| root == inode),
+                    "a directory of the host: {line}"
+                );
+            }
+            [_, _, "-" | "b", ..] => panic!("a file of the host: {line}"),
+            _ => {}
+        }
+    }
+}
+
+/// CVE-2019-5736, CVE-2016-9962: whatever an attacker with every right finds of a
+/// process on its way in, it is neither the host's binary nor a descriptor of the host.
+fn joiners_show_nothing_of_the_host(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    give_everything(&mut bundle);
+    bundle.config.args(&["/bin/probe", "hunt", "/seen"]);
+    let id = case.launch(&bundle);
+    hunt(case, &bundle, &id, 150);
+    case.destroy(&id);
+}
+
+/// The attacker is in another container of the pod.
+fn joiners_show_nothing_in_a_pod(case: &mut Case) {
+    case.only_corten();
+    let mut sandbox = case.bundle();
+    give_everything(&mut sandbox);
+    let first = launch(case, &mut sandbox);
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .join_namespace("pid", &format!("/proc/{}/ns/pid", case.pid(&first)));
+    let second = launch(case, &mut bundle);
+    let hunter = detached(case, &[], &first, &["/bin/probe", "hunt", "/seen"]);
+    hunt(case, &sandbox, &second, 80);
+    end(case, hunter);
+    case.destroy(&second);
+    case.destroy(&first);
+}
+
+/// The program is a script whose interpreter is whoever executes it.
+fn program_that_is_the_joiner(case: &mut Case) {
+    let mut bundle = case.bundle();
+    give_everything(&mut bundle);
+    let script = bundle.rootfs().join("bin/own");
+    fs::write(&script, "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let id = launch(case, &mut bundle);
+    let before = fs::read(case.runtime_path()).unwrap();
+    exec(case, &[], &id, &["/bin/own"]).run().fails();
+    assert_eq!(facts(case, &[], &id).descriptors(), [0, 1, 2]);
+    assert!(fs::read(case.runtime_path()).unwrap() == before);
+    case.destroy(&id);
+}
+
+/// One line each, whatever an engine sends.
+fn odd_process_files(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    let id = launch(case, &mut bundle);
+    let file = case.directory.join("process.json");
+    let deep = "[".repeat(100_000);
+    let good = r#""args": ["/bin/true"], "cwd": "/""#;
+    for text in [
+        "",
+        "{",
+        "null",
+        "[]",
+        "1",
+        "\"x\"",
+        "{}",
+        &deep,
+        r#"{"args": []}"#,
+        r#"{"args": [""], "cwd": "/"}"#,
+        r#"{"args": ["/bin/true"]}"#,
+        r#"{"args": ["/bin/true"], "cwd": "tmp"}"#,
+        r#"{"args": "true", "cwd": "/"}"#,
+        &format!(r#"{{{good}, "user": {{"uid": -1}}}}"#),
+        &format!(r#"{{{good}, "user": {{"uid": 4294967296}}}}"#),
+        &format!(r#"{{{good}, "user": {{"uid": "0"}}}}"#),
+        &format!(r#"{{{good}, "env": ["A"]}}"#),
+        &format!(r#"{{{good}, "env": ["A=\u0000"]}}"#),
+        &format!(r#"{{{good}, "terminal": 1}}"#),
+    ] {
+        fs::write(&file, text).unwrap();
+        let path = file.to_string_lossy();
+        let finished = exec(case, &["--process", &path], &id, &[]).run().exits(255);
+        assert_eq!(
+            finished.stderr.lines().count(),
+            1,
+            "{}",
+            finished.describe()
+        );
+    }
+    let finished = exec(case, &["--process", "/none"], &id, &[]).run();
+    finished.exits(255).says("no such file or directory");
+    case.destroy(&id);
+}

@@ -256,6 +256,8 @@ fn hunt(path: &str) {
         // Numbers are given in order; the next ones are tried before they exist.
         let exists = |pid: &i32| std::path::Path::new(&format!("/proc/{pid}")).exists();
         let Some(pid) = (last + 1..last + 4).find(exists) else {
+            // Some came and went while we were not running.
+            last = last.max(newest_pid() - 1);
             continue;
         };
         last = pid;
@@ -267,6 +269,13 @@ fn hunt(path: &str) {
         // Again and again, while it changes from one program into another.
         (0..200).any(|_| !look_at(pid, &mut tell));
     }
+}
+
+/// The number that was given last: the last field of /proc/loadavg.
+fn newest_pid() -> i32 {
+    let text = read("/proc/loadavg");
+    let last = text.split_whitespace().last();
+    last.and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 /// False when the process has gone.

@@ -118,6 +118,11 @@ fn hunt(case: &Case, hunter: &Bundle, target: &str, rounds: usize) {
         lines.iter().any(|line| line.starts_with("exe ")),
         "the hunter saw nobody"
     );
+    // Quick enough to find a joiner between two programs, or it proves nothing.
+    assert!(
+        lines.iter().any(|line| line.contains("corten-stub")),
+        "the hunter was too slow"
+    );
     for line in lines {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {

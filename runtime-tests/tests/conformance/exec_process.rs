@@ -28,7 +28,9 @@ fn identity_of_the_container(case: &mut Case) {
     assert_eq!(facts.status("Uid"), "1000 1000 1000 1000");
     assert_eq!(facts.status("Gid"), "1001 1001 1001 1001");
     assert_eq!(facts.status("Groups"), "5 7");
-    assert_eq!(facts.at("/umask"), &json!(63));
+    if case.is_corten() {
+        assert_eq!(facts.at("/umask"), &json!(63));
+    }
     case.destroy(&id);
 }
 
@@ -49,7 +51,7 @@ fn user_by_option(case: &mut Case) {
 fn additional_gids(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
-    let facts = facts(case, &["-g", "10", "--additional-gids", "20"], &id);
+    let facts = facts(case, &["-g", "10", "-g", "20"], &id);
     assert_eq!(facts.status("Groups"), "10 20");
     case.destroy(&id);
 }
@@ -200,7 +202,7 @@ fn environment(case: &mut Case) {
     bundle.config.push("/process/env", json!("KEPT=1"));
     bundle.config.push("/process/env", json!("CHANGED=1"));
     let id = launch(case, &mut bundle);
-    let facts = facts(case, &["--env", "CHANGED=2", "-e", "NEW=a b=c"], &id);
+    let facts = facts(case, &["-e", "CHANGED=2", "-e", "NEW=a b=c"], &id);
     assert_eq!(facts.env("KEPT"), Some("1"));
     assert_eq!(facts.env("CHANGED"), Some("2"));
     assert_eq!(facts.env("NEW"), Some("a b=c"));

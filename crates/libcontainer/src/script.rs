@@ -124,8 +124,11 @@ impl Writer<'_> {
             }
             LastOp::SetPersonality { domain } => script.set_personality(step, *domain),
             LastOp::NoNewPrivileges => script.set_no_new_privileges(step),
-            LastOp::LoadSeccomp { program, .. } => {
-                script.load_seccomp(step, &program.instructions, program.flags, program.notifies)
+            LastOp::LoadSeccomp {
+                program, listener, ..
+            } => {
+                let instructions = &program.instructions;
+                script.load_seccomp(step, instructions, program.flags, listener.is_some());
             }
             LastOp::OwnStdio { uid } => {
                 for stream in streams_to_own() {

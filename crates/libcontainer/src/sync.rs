@@ -12,7 +12,8 @@
 //!
 //! init, now the sealed stub (16-byte messages, kernel::stub::Message)
 //! Forked                ──►     that is the container's pid
-//! Result                ──►     fetch the seccomp listener
+//! Result                ──►     fetch the seccomp listener, send it to its agent
+//!                       ◄──     Go
 //! Ready                 ──►     resource limits; state.json, pid file; create returns
 //!                       ◄──     Go, for `run` only, and only if there were limits to set
 //!

@@ -125,14 +125,15 @@ const HOOKS: [&str; 6] = [
     "poststop",
 ];
 
-/// Seccomp actions, without `SCMP_ACT_NOTIFY`, which needs a listener.
-const SECCOMP_ACTIONS: [&str; 8] = [
+/// Seccomp actions.
+const SECCOMP_ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -175,11 +176,12 @@ const SECCOMP_ARCHITECTURES: [&str; 23] = [
     "SCMP_ARCH_X86_64",
 ];
 
-/// Flags; `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` needs a listener too.
-const SECCOMP_FLAGS: [&str; 3] = [
+/// Flags.
+const SECCOMP_FLAGS: [&str; 4] = [
     "SECCOMP_FILTER_FLAG_LOG",
     "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
     "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
 const NO: Enabled = Enabled { enabled: false };

@@ -96,6 +96,10 @@ broken! { "values";
         {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_NEAR"}]}])));
     seccomp_argument_index: ["linux.seccomp.syscalls[0].args[0].index", "6"] c => c.set("/linux/seccomp", rule(json!([
         {"names": ["read"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]}])));
+    seccomp_notify_without_an_agent: ["linux.seccomp.listenerPath"] c => c.set("/linux/seccomp", rule(json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}])));
+    seccomp_notify_and_nobody_listens: ["linux.seccomp.listenerPath", "/no/such/agent", "no such file or directory"] c => c.set("/linux/seccomp", rule(json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]))).set("/linux/seccomp/listenerPath", json!("/no/such/agent"));
+    seccomp_notify_write: ["linux.seccomp.syscalls[0].names[0]", "write"] c => c.set("/linux/seccomp", rule(json!([{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]))).set("/linux/seccomp/listenerPath", json!("/no/such/agent"));
+    seccomp_metadata_without_an_agent: ["linux.seccomp.listenerMetadata"] c => c.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerMetadata": "x"}));
     seccomp_flag_unknown: ["linux.seccomp.flags[0]"] c => c.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_NOPE"]}));
 
     hook_path_relative: ["hooks.createRuntime[0].path", "bin/true"] c => c.push("/hooks/createRuntime", json!({"path": "bin/true"}));

@@ -22,6 +22,7 @@ mod processes;
 mod roots;
 mod scheduling;
 mod seccomp;
+mod seccomp_notify;
 mod security;
 mod terminal;
 
@@ -40,6 +41,7 @@ fn main() -> std::process::ExitCode {
             devices::TESTS,
             linux::TESTS,
             seccomp::TESTS,
+            seccomp_notify::TESTS,
             security::TESTS,
             hooks::TESTS,
             lifecycle::TESTS,

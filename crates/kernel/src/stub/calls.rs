@@ -177,7 +177,9 @@ impl Script {
     }
 
     /// Installs a filter; each instruction is packed as code << 48 | jt << 40 |
-    /// jf << 32 | k. With `listener` the parent hears the listener's number.
+    /// jf << 32 | k. With `listener` the parent hears the listener's number and says
+    /// when it has handed it on; it is closed here then: who asks a dead agent must
+    /// get an answer, and would wait for ever if the asker held the listener itself.
     pub fn load_seccomp(&mut self, step: usize, program: &[u64], flags: u64, listener: bool) {
         let mut filter = Vec::with_capacity(program.len() * 8);
         for &instruction in program {
@@ -194,9 +196,16 @@ impl Script {
         header.extend_from_slice(&filter.to_ne_bytes());
         let header = self.add_data(&header);
         let arguments = [u64::from(libc::SECCOMP_SET_MODE_FILTER), flags, header];
-        let report = if listener { flag::REPORT_RESULT } else { 0 };
         let name = "seccomp(SECCOMP_SET_MODE_FILTER)";
+        if !listener {
+            self.call(step, (name, libc::SYS_seccomp), 0, arguments);
+            return;
+        }
+        let report = flag::REPORT_RESULT | flag::KEEP_RESULT;
         self.call(step, (name, libc::SYS_seccomp), report, arguments);
+        self.await_parent(step);
+        let flags = flag::KEPT_0 | flag::IGNORE_FAILURE;
+        self.call(step, ("close(listener)", libc::SYS_close), flags, [0]);
     }
 
     /// Gives a descriptor to `uid`, group kept; EPERM, EROFS and EINVAL are fine

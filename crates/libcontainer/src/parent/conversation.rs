@@ -7,7 +7,7 @@ use kernel::stub::Message;
 use kernel::{pidfd, rlimit};
 use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 
-use super::{NetDevices, describe_status, failed, id_map, run_hooks, steps_of};
+use super::{NetDevices, describe_status, failed, id_map, listener, run_hooks, steps_of};
 use crate::create::Init;
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
@@ -36,6 +36,7 @@ impl Conversation<'_> {
         // The process inside a joined pid namespace may speak before the one outside
         // has told of it.
         let (mut forked, mut ready) = (!self.plan.namespaces.fork_into_pid_namespace, false);
+        let mut listener = None;
         while !(forked && ready) {
             match self
                 .channel
@@ -51,8 +52,13 @@ impl Conversation<'_> {
                     init.pidfd = pidfd::open(pid).doing(|| format!("process {pid}"))?;
                     forked = true;
                 }
+                Received::Stub(Message::Result { step, value }) => listener = Some((step, value)),
                 Received::Stub(message) => return Err(self.stub_error(message)),
                 Received::End => return Err(diagnose::init_died(init, self.cgroup)),
+            }
+            if forked && let Some((step, number)) = listener.take() {
+                listener::hand_over(self.plan, step, number, init)?;
+                self.go()?;
             }
         }
         self.set_limits(init)

@@ -8,12 +8,14 @@
 //! | `clone.rs` | the clone itself |
 //! | `conversation.rs` | what init asks for, in the order of `sync.rs` |
 //! | `net_devices.rs` | network devices are moved in |
+//! | `listener.rs` | the seccomp listener goes to its agent |
 //! | `hooks.rs` | hooks outside the container |
 
 mod clone;
 mod conversation;
 mod hooks;
 mod id_map;
+mod listener;
 mod net_devices;
 mod procfs;
 mod slots;

@@ -1,9 +1,10 @@
 //! no_new_privs, security modules, seccomp, and the way out of the sealed stub.
 
-use oci_spec::runtime::Process;
+use oci_spec::runtime::{LinuxSeccomp, Process};
 
 use super::Context;
-use crate::{ConfigPath, LastOp, Lsm, PlanError};
+use crate::spec::path_text;
+use crate::{ConfigPath, LastOp, Lsm, PlanError, SeccompListener};
 
 /// CAP_SYS_ADMIN.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -36,12 +37,21 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         let text = "a filter without process.noNewPrivileges needs CAP_SYS_ADMIN";
         context.problem(PlanError::unsupported(from.clone(), text));
     }
-    if program.notifies {
-        let text = "SCMP_ACT_NOTIFY is not supported yet";
-        context.problem(PlanError::unsupported(from.clone(), text));
-    }
-    let late = sealed;
-    context.last(from, LastOp::LoadSeccomp { late, program });
+    let op = LastOp::LoadSeccomp {
+        late: sealed,
+        listener: program.notifies.then(|| read_listener(profile)).flatten(),
+        program,
+    };
+    context.last(from, op);
+}
+
+/// The agent that is asked; a profile without one is refused by its compiler.
+fn read_listener(profile: &LinuxSeccomp) -> Option<SeccompListener> {
+    let path = profile.listener_path().as_deref().map(path_text)?;
+    Some(SeccompListener {
+        path: path.to_owned(),
+        metadata: profile.listener_metadata().clone(),
+    })
 }
 
 /// `linux.personality`: what uname(2) says and how addresses are laid out.

@@ -19,9 +19,15 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
         LastOp::SetMemoryPolicy(policy) => say_memory_policy(policy),
         LastOp::SetPersonality { domain } => format!("set the personality to {domain:#x}"),
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
-        LastOp::LoadSeccomp { program, .. } => {
+        LastOp::LoadSeccomp {
+            program, listener, ..
+        } => {
             let size = program.instructions.len();
-            format!("load the system call filter, {size} instructions")
+            let asks = match listener {
+                Some(agent) => format!(", which asks the agent at {}", agent.path),
+                None => String::new(),
+            };
+            format!("load the system call filter, {size} instructions{asks}")
         }
         LastOp::OwnStdio { uid } => format!("give stdio to uid {uid}"),
         LastOp::LimitBounding { keep, .. } => {

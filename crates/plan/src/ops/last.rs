@@ -66,6 +66,8 @@ pub enum LastOp {
         late: bool,
         /// The program and flags.
         program: SeccompProgram,
+        /// Who decides over the calls that the program notifies.
+        listener: Option<SeccompListener>,
     },
     /// Gives descriptors 0 to 2 to the container's user when they are pipes or
     /// sockets, so that it can reopen `/dev/stdout`.
@@ -193,6 +195,15 @@ pub struct SeccompProgram {
     pub flags: u64,
     /// The program has a NOTIFY action: a listener must be handed over.
     pub notifies: bool,
+}
+
+/// `linux.seccomp.listenerPath` and `listenerMetadata`: the agent for SCMP_ACT_NOTIFY.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeccompListener {
+    /// Its stream socket on the host.
+    pub path: String,
+    /// What it is told besides.
+    pub metadata: Option<String>,
 }
 
 /// What the container runs.

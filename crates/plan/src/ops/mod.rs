@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 
 pub use init::{ConsoleSize, DeviceNode, InitOp, InitPhase, NodeKind, RootChange};
 pub use last::{
-    CapabilitySets, LastOp, LastPhase, MemoryPolicy, Program, Scheduler, SeccompProgram,
+    CapabilitySets, LastOp, LastPhase, MemoryPolicy, Program, Scheduler, SeccompListener,
+    SeccompProgram,
 };
 pub use mount::{
     Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountIdMap, MountOp, MountSource,

@@ -8,6 +8,7 @@ use oci_spec::runtime::{
 use super::arch::Abi;
 use super::tables::Syscall;
 use crate::error::quote;
+use crate::spec::path_text;
 use crate::{ConfigPath, PlanError, Problem, Warning};
 
 /// A profile without mistakes.
@@ -108,13 +109,7 @@ pub(super) fn read(
     let notifies = syscalls
         .iter()
         .any(|entry| entry.action() == Action::ScmpActNotify);
-    if notifies && seccomp.listener_path().is_none() {
-        let path = at.field("listenerPath");
-        let wanted = "the socket of the agent that SCMP_ACT_NOTIFY asks";
-        reader
-            .problems
-            .push(PlanError::new(path, Problem::Missing { wanted }));
-    }
+    check_listener(seccomp, at, notifies, reader.problems);
     let Reader {
         rules, mentioned, ..
     } = reader;
@@ -126,6 +121,35 @@ pub(super) fn read(
         newer_do_not_exist: !lets_calls_happen(default_action),
         flags: flags(seccomp, notifies),
         notifies,
+    }
+}
+
+/// `listenerPath` is needed by SCMP_ACT_NOTIFY, and `listenerMetadata` needs it.
+fn check_listener(
+    seccomp: &LinuxSeccomp,
+    at: &ConfigPath,
+    notifies: bool,
+    problems: &mut Vec<PlanError>,
+) {
+    let path = seccomp.listener_path().as_deref().map(path_text);
+    match path.filter(|path| !path.is_empty()) {
+        None if notifies => {
+            let wanted = "the socket of the agent that SCMP_ACT_NOTIFY asks";
+            let missing = Problem::Missing { wanted };
+            problems.push(PlanError::new(at.field("listenerPath"), missing));
+        }
+        None => {
+            let metadata = seccomp.listener_metadata().as_deref();
+            if metadata.is_some_and(|text| !text.is_empty()) {
+                let text = "is for the agent behind listenerPath, which is not set";
+                problems.push(PlanError::conflict(at.field("listenerMetadata"), text));
+            }
+        }
+        Some(path) if notifies && !path.starts_with('/') => {
+            let (wanted, found) = ("an absolute path", quote(path));
+            problems.push(PlanError::invalid(at.field("listenerPath"), wanted, found));
+        }
+        Some(_) => {}
     }
 }
 

@@ -1,0 +1,262 @@
+//! config-linux.md, "Seccomp": SCMP_ACT_NOTIFY, `listenerPath`, `listenerMetadata`,
+//! "The Container Process State". The agent is a small C program, compiled here.
+
+use std::fs;
+
+use runtime_tests::{Bundle, Case, Running, Test, skip, tests};
+use serde_json::{Value, json};
+
+pub const TESTS: &[Test] = tests!["seccomp_notify":
+    agent_decides, one_message_and_the_connection_is_closed, process_state, without_no_new_privileges, created_container, calls_of_the_start_itself_may_be_notified, dead_agent, joined_pid_namespace, user_namespace,
+];
+
+/// Takes one listener and answers mkdir with errno 77, everything else with "go on".
+/// With `die` it leaves as soon as it has the listener.
+const AGENT: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int main(int argc, char **argv) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strncpy(address.sun_path, argv[1], sizeof address.sun_path - 1);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 1)) return 1;
+    int connection = accept(listener, 0, 0);
+    static char text[65536];
+    char control[CMSG_SPACE(4 * sizeof(int))];
+    struct iovec part = {text, sizeof text};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t length = recvmsg(connection, &message, 0);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (length < 1 || !header || header->cmsg_len != CMSG_LEN(sizeof(int))) return 2;
+    int fd;
+    memcpy(&fd, CMSG_DATA(header), sizeof fd);
+    if (argc > 3 && !strcmp(argv[3], "strict")) {
+        struct pollfd end = {connection, POLLIN, 0};
+        char rest; /* one message, then the end */
+        if (poll(&end, 1, 10000) != 1 || read(connection, &rest, 1) != 0) return 3;
+    }
+    int out = open(argv[2], O_CREAT | O_WRONLY, 0600);
+    if (write(out, text, length) != length) return 4;
+    close(out);
+    if (argc > 3 && !strcmp(argv[3], "die")) return 0;
+    for (;;) {
+        struct pollfd ready = {fd, POLLIN, 0};
+        if (poll(&ready, 1, 60000) < 1) return 5;
+        if (ready.revents & POLLHUP) return 0;
+        struct seccomp_notif asked;
+        memset(&asked, 0, sizeof asked);
+        if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &asked)) continue;
+        struct seccomp_notif_resp answer = {.id = asked.id};
+        int mkdir = asked.data.nr == SYS_mkdirat;
+#ifdef SYS_mkdir
+        mkdir = mkdir || asked.data.nr == SYS_mkdir;
+#endif
+        if (mkdir) answer.error = -77;
+        else answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+        ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+    }
+}
+"#;
+
+struct Agent {
+    running: Running,
+    socket: String,
+    told: std::path::PathBuf,
+}
+
+fn agent(case: &Case, mode: &str) -> Agent {
+    let in_directory = |name: &str| case.directory.join(name).display().to_string();
+    let (source, program) = (in_directory("agent.c"), in_directory("agent"));
+    fs::write(&source, AGENT).unwrap();
+    let compiled = case.program("cc").args(["-o", &program, &source]).run();
+    if !compiled.status.success() {
+        skip("no C compiler, or headers too old for SCMP_ACT_NOTIFY");
+    }
+    let (socket, told) = (in_directory("agent.sock"), case.directory.join("told.json"));
+    let running = case
+        .program(&program)
+        .args([&socket, &told.display().to_string(), mode])
+        .spawn();
+    case.until("the agent listens", || fs::exists(&socket).unwrap());
+    Agent {
+        running,
+        socket,
+        told,
+    }
+}
+
+impl Agent {
+    /// What it was told; it must have ended well.
+    #[track_caller]
+    fn told(self) -> Value {
+        self.running.finish().ok();
+        serde_json::from_slice(&fs::read(&self.told).unwrap()).unwrap()
+    }
+}
+
+fn ask(bundle: &mut Bundle, agent: &Agent, names: &[&str]) {
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": agent.socket, "listenerMetadata": "for the agent",
+        "syscalls": [{"names": names, "action": "SCMP_ACT_NOTIFY"}],
+    });
+    bundle.config.set("/linux/seccomp", profile);
+    bundle
+        .config
+        .args(&["/bin/probe", "call", "mkdir", "chdir"]);
+}
+
+/// "The runtime MUST send exactly one container process state per connection. The
+/// connection MUST NOT be reused and it MUST be closed after sending." (runc 1.1 keeps
+/// it open as long as a foreground `run` lasts.)
+fn one_message_and_the_connection_is_closed(case: &mut Case) {
+    if case.version().starts_with("runc version 1.1.") {
+        skip("this version of runc closes it when `run` ends");
+    }
+    let agent = agent(case, "strict");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
+/// "SCMP_ACT_NOTIFY": what the agent answers is the call's result.
+fn agent_decides(case: &mut Case) {
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
+/// `ociVersion`, `fds`, `pid`, `metadata`, `state`.
+fn process_state(case: &mut Case) {
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    bundle.config.set("/annotations", json!({"a.b": "c"}));
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    let id = case.create(&bundle);
+    let pid = case.pid(&id);
+    case.start(&id);
+    case.wait(pid);
+    case.delete(&id);
+    let told = agent.told();
+    assert_eq!(told["fds"], json!(["seccompFd"]));
+    assert_eq!(told["pid"], json!(pid));
+    assert_eq!(told["metadata"], json!("for the agent"));
+    assert!(told["ociVersion"].as_str().unwrap().starts_with("1."));
+    assert_eq!(told["state"]["id"], json!(id));
+    assert_eq!(told["state"]["pid"], json!(pid));
+    assert_eq!(told["state"]["status"], json!("creating"));
+    assert_eq!(told["state"]["annotations"]["a.b"], json!("c"));
+}
+
+/// The filter is loaded early then, and the change of identity comes after it.
+fn without_no_new_privileges(case: &mut Case) {
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask(
+        &mut bundle,
+        &agent,
+        &["mkdir", "mkdirat", "setresuid", "setuid"],
+    );
+    bundle.config.set("/process/noNewPrivileges", json!(false));
+    bundle
+        .config
+        .set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
+/// The runtime has gone when the program runs, and the agent still decides.
+fn created_container(case: &mut Case) {
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    bundle.config.shell("/bin/probe call mkdir > /tmp/seen");
+    let id = case.launch(&bundle);
+    case.until("the end", || case.status(&id) == "stopped");
+    let seen = fs::read_to_string(bundle.rootfs().join("tmp/seen")).unwrap();
+    case.destroy(&id);
+    assert_eq!(seen, "mkdir 77\n");
+    agent.told();
+}
+
+/// Whatever the runtime itself still calls, but for write: the agent is there.
+fn calls_of_the_start_itself_may_be_notified(case: &mut Case) {
+    case.only_corten();
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    let calls = [
+        "mkdir",
+        "mkdirat",
+        "read",
+        "close",
+        "close_range",
+        "prctl",
+        "fcntl",
+        "execve",
+        "capset",
+        "setresuid",
+        "setresgid",
+        "setgroups",
+        "faccessat2",
+        "fchdir",
+    ];
+    ask(&mut bundle, &agent, &calls);
+    bundle.config.set("/process/noNewPrivileges", json!(false));
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
+/// Nobody but the agent holds the listener: calls answer ENOSYS when it is gone, and
+/// wait for nobody.
+fn dead_agent(case: &mut Case) {
+    let agent = agent(case, "die");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    let id = case.create(&bundle);
+    agent.told();
+    let pid = case.pid(&id);
+    case.start(&id);
+    case.wait(pid);
+    case.delete(&id);
+}
+
+/// The process that has the listener is not the one that was cloned first.
+fn joined_pid_namespace(case: &mut Case) {
+    let mut holder = case.bundle();
+    holder.config.args(&["/bin/sleep", "60"]);
+    let held = case.launch(&holder);
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    let path = format!("/proc/{}/ns/pid", case.pid(&held));
+    bundle.config.join_namespace("pid", &path);
+    let finished = case.run(&bundle);
+    case.destroy(&held);
+    assert_eq!(finished.ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
+/// And it may be root of another user namespace only.
+fn user_namespace(case: &mut Case) {
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
+    bundle.config.user_namespace(100_000);
+    bundle.give_directories_to(100_000);
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}

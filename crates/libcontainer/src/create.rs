@@ -167,6 +167,7 @@ fn build_parts<'a>(
         terminal,
         hooks_began: false,
         net_devices: None,
+        running: None,
     };
     let done = conversation.until_ready(init);
     undo.hooks_began = conversation.hooks_began;

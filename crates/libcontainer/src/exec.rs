@@ -137,6 +137,7 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
         cgroup: cgroups.first(),
         terminal: &mut terminal,
         net_devices: None,
+        running: Some(target.state.pid),
         hooks_began: false,
     };
     if let Err(error) = finish(&mut conversation, &mut process, options) {

@@ -7,7 +7,7 @@ use runtime_tests::{Bundle, Case, Running, Test, skip, tests};
 use serde_json::{Value, json};
 
 pub const TESTS: &[Test] = tests!["seccomp_notify":
-    agent_decides, one_message_and_the_connection_is_closed, process_state, without_no_new_privileges, created_container, calls_of_the_start_itself_may_be_notified, dead_agent, joined_pid_namespace, user_namespace,
+    agent_decides, one_message_and_the_connection_is_closed, process_state, without_no_new_privileges, created_container, calls_of_the_start_itself_may_be_notified, dead_agent, joined_pid_namespace, user_namespace, process_of_exec,
 ];
 
 /// Takes one listener and answers mkdir with errno 77, everything else with "go on".
@@ -46,7 +46,7 @@ int main(int argc, char **argv) {
         char rest; /* one message, then the end */
         if (poll(&end, 1, 10000) != 1 || read(connection, &rest, 1) != 0) return 3;
     }
-    int out = open(argv[2], O_CREAT | O_WRONLY, 0600);
+    int out = open(argv[2], O_CREAT | O_TRUNC | O_WRONLY, 0600);
     if (write(out, text, length) != length) return 4;
     close(out);
     if (argc > 3 && !strcmp(argv[3], "die")) return 0;
@@ -248,6 +248,30 @@ fn joined_pid_namespace(case: &mut Case) {
     case.destroy(&held);
     assert_eq!(finished.ok().stdout, "mkdir 77\nchdir 0\n");
     agent.told();
+}
+
+/// A process of `exec` has a listener of its own, and its container runs.
+fn process_of_exec(case: &mut Case) {
+    let first = agent(case, "");
+    let mut bundle = case.bundle();
+    ask(&mut bundle, &first, &["mkdir", "mkdirat"]);
+    bundle.config.args(&["/bin/sleep", "60"]);
+    let id = case.launch(&bundle);
+    let pid = case.pid(&id);
+    // It has accepted its one connection.
+    fs::remove_file(&first.socket).unwrap();
+    let second = agent(case, "");
+    let exec = case
+        .runtime()
+        .args(["exec", &id, "/bin/probe", "call", "mkdir"]);
+    let finished = exec.run();
+    let told = second.told();
+    case.destroy(&id);
+    first.told();
+    assert_eq!(finished.ok().stdout, "mkdir 77\n");
+    assert_eq!(told["state"]["status"], json!("running"));
+    assert_eq!(told["state"]["pid"], json!(pid));
+    assert_ne!(told["pid"], json!(pid));
 }
 
 /// And it may be root of another user namespace only.

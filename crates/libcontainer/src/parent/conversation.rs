@@ -25,6 +25,8 @@ pub(crate) struct Conversation<'a> {
     pub terminal: &'a mut TerminalSink,
     /// A hook was started: `poststop` is owed when we fail.
     pub hooks_began: bool,
+    /// `exec`: pid of the container's init, which runs already.
+    pub running: Option<i32>,
     /// What was moved in, and comes back when we fail.
     pub net_devices: Option<NetDevices>,
 }
@@ -57,7 +59,7 @@ impl Conversation<'_> {
                 Received::End => return Err(diagnose::init_died(init, self.cgroup)),
             }
             if forked && let Some((step, number)) = listener.take() {
-                listener::hand_over(self.plan, step, number, init)?;
+                listener::hand_over(self, step, number, init)?;
                 self.go()?;
             }
         }

@@ -6,9 +6,10 @@
 use std::os::fd::AsFd;
 
 use kernel::{pidfd, socket};
-use plan::{LastOp, Plan, SeccompListener, Step};
+use plan::{LastOp, SeccompListener, Step};
 use serde::Serialize;
 
+use super::Conversation;
 use crate::create::Init;
 use crate::error::{Error, Failure, Result, reason_of};
 use crate::state::HookSubject;
@@ -26,7 +27,13 @@ struct ContainerProcessState<'a> {
 }
 
 /// Hands the listener over: `number` in `init`, which step `step` of the plan made.
-pub(super) fn hand_over(plan: &Plan, step: usize, number: i32, init: &Init) -> Result<()> {
+pub(super) fn hand_over(
+    conversation: &Conversation<'_>,
+    step: usize,
+    number: i32,
+    init: &Init,
+) -> Result<()> {
+    let plan = conversation.plan;
     let Some(Step {
         from,
         op: LastOp::LoadSeccomp {
@@ -40,7 +47,8 @@ pub(super) fn hand_over(plan: &Plan, step: usize, number: i32, init: &Init) -> R
             hint: String::new(),
         });
     };
-    send(plan, agent, number, init).map_err(|error| {
+    let message = describe_process(conversation, agent, init.pid);
+    send(&agent.path, &message, number, init).map_err(|error| {
         Error::Step(Box::new(Failure {
             path: from.field("listenerPath"),
             doing: format!("send the listener to {}", agent.path),
@@ -52,15 +60,20 @@ pub(super) fn hand_over(plan: &Plan, step: usize, number: i32, init: &Init) -> R
 }
 
 /// One connection, one message, one descriptor.
-fn send(plan: &Plan, agent: &SeccompListener, number: i32, init: &Init) -> kernel::Result<()> {
-    let socket = socket::connect_stream(&agent.path)?;
+fn send(agent: &str, message: &[u8], number: i32, init: &Init) -> kernel::Result<()> {
+    let socket = socket::connect_stream(agent)?;
     let listener = pidfd::get_fd(init.pidfd.as_fd(), number)?;
-    let message = describe_process(plan, agent, init.pid);
-    socket::send_with_fd(socket.as_fd(), &message, listener.as_fd())
+    socket::send_with_fd(socket.as_fd(), message, listener.as_fd())
 }
 
-fn describe_process(plan: &Plan, agent: &SeccompListener, pid: i32) -> Vec<u8> {
-    let state = HookSubject::from(plan).json("creating", Some(pid));
+/// The process, and the state of its container.
+fn describe_process(conversation: &Conversation<'_>, agent: &SeccompListener, pid: i32) -> Vec<u8> {
+    let plan = conversation.plan;
+    let (status, container) = match conversation.running {
+        Some(container) => ("running", container),
+        None => ("creating", pid),
+    };
+    let state = HookSubject::from(plan).json(status, Some(container));
     // Our own JSON, made one line above.
     let state = serde_json::from_slice(&state).unwrap_or_default();
     let process = ContainerProcessState {

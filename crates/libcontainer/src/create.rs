@@ -19,7 +19,7 @@ use crate::error::{Doing, Error, Result};
 use crate::init::{self, Inherited};
 use crate::parent::{self, Conversation};
 use crate::script::{self, StubDescriptors};
-use crate::state::{HookSubject, State};
+use crate::state::{HookSubject, NOT_YET, State};
 use crate::store::{ContainerDirectory, Store};
 use crate::sync::Channel;
 use crate::terminal::TerminalSink;
@@ -154,6 +154,7 @@ fn build_parts<'a>(
 ) -> Result<State> {
     undo.directory.save_config(&options.config)?;
     if plan.cgroup.manager == CgroupManager::Cgroupfs {
+        undo.directory.save_claim(&State::new(plan, NOT_YET, 0))?;
         make_cgroup(plan, undo)?;
     }
     let (init, channel, call_names) = start_init(plan, undo)?;

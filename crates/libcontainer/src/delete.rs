@@ -10,7 +10,7 @@ use crate::error::{Doing, Error, Result};
 use crate::kill::{signal_init, thaw};
 use crate::parent::run_hooks;
 use crate::start::paths;
-use crate::state::{HookSubject, State};
+use crate::state::{HookSubject, NOT_YET, State};
 use crate::status::{self, Status};
 use crate::store::{ContainerDirectory, Loaded, Store};
 
@@ -39,7 +39,7 @@ pub fn delete(store: &Store, id: &str, force: bool) -> Result<Option<Error>> {
         Ok(None) if force => directory.remove().map(|()| None),
         // The maker was killed before it had made anything that runs.
         Ok(None) => directory.remove().map(|()| None),
-        Err(_) if force => directory.remove().map(|()| None),
+        Err(_) if force => delete_by_claim(&directory),
         Err(error) => Err(error),
     }
 }
@@ -57,18 +57,43 @@ fn delete_loaded(
             status,
         });
     }
-    if status != Status::Stopped {
+    if status != Status::Stopped && state.pid != NOT_YET {
         kill_and_wait(state)?;
     }
     if state.has_cgroup() {
-        let cgroup = state.open_cgroup();
-        if !state.pid_namespace_is_private || !loaded.complete {
-            cgroup.kill_all()?;
-        }
-        cgroup.remove()?;
+        remove_cgroup(directory, loaded, force)?;
     }
     directory.remove()?;
     Ok(run_poststop(state).err())
+}
+
+/// Without a readable state there is no init to be sure of, but its cgroup is known.
+fn delete_by_claim(directory: &ContainerDirectory<'_>) -> Result<Option<Error>> {
+    let Some(state) = directory.load_claim() else {
+        return directory.remove().map(|()| None);
+    };
+    if state.has_cgroup() {
+        let cgroup = state.open_cgroup();
+        cgroup.kill_all()?;
+        cgroup.remove()?;
+    }
+    directory.remove()?;
+    Ok(run_poststop(&state).err())
+}
+
+fn remove_cgroup(directory: &ContainerDirectory<'_>, loaded: &Loaded, force: bool) -> Result<()> {
+    let state = &loaded.state;
+    let cgroup = state.open_cgroup();
+    if state.pid == NOT_YET && !directory.has_gate() {
+        // The maker was killed before it knew that the cgroup is nobody else's:
+        // nothing in it is killed, and what does not go is not ours.
+        let _ = cgroup.remove();
+        return Ok(());
+    }
+    if force || !state.pid_namespace_is_private || !loaded.complete {
+        cgroup.kill_all()?;
+    }
+    Ok(cgroup.remove()?)
 }
 
 fn kill_and_wait(state: &State) -> Result<()> {

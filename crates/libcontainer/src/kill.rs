@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use kernel::{Errno, pidfd, signal};
 
 use crate::error::{Doing, Error, Result};
-use crate::state::State;
+use crate::state::{NOT_YET, State};
 use crate::status;
 use crate::store::Store;
 
@@ -22,6 +22,10 @@ pub fn kill(store: &Store, id: &str, signal: i32, all: bool) -> Result<()> {
         return Err(Error::NotRunning);
     };
     let state = &loaded.state;
+    if state.pid == NOT_YET {
+        // Whose its cgroup is, is not known yet either.
+        return Err(Error::NotRunning);
+    }
     let alive = status::init_is_alive(state)?;
     if all || (alive && signal == signal::KILL && !state.pid_namespace_is_private) {
         return kill_everything(state, signal);

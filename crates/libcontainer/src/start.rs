@@ -26,11 +26,10 @@ pub fn start(store: &Store, id: &str) -> Result<()> {
     let Some(loaded) = directory.load()? else {
         return Err(Error::StillCreating);
     };
-    if !status::init_is_alive(&loaded.state)? {
-        return Err(Error::HasStopped);
-    }
-    if !loaded.complete {
-        return Err(Error::StillCreating);
+    match status::derive(&directory, &loaded)? {
+        Status::Stopped => return Err(Error::HasStopped),
+        Status::Creating => return Err(Error::StillCreating),
+        Status::Created | Status::Running | Status::Paused => {}
     }
     let Some(gate) = directory.open_gate()? else {
         return Err(Error::AlreadyRunning);

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Version of [`State`]'s layout. A state of another version is refused, by name.
 pub const STATE_VERSION: u32 = 1;
 
+/// The pid of an init that is not born yet. No process has it.
+pub(crate) const NOT_YET: i32 = 0;
+
 /// The content of `state.json`. There is no status in it: that is derived from
 /// what the kernel knows ([`crate::status`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use kernel::Errno;
 use serde::Serialize;
 
 use crate::error::{Doing, Result};
-use crate::state::State;
+use crate::state::{NOT_YET, State};
 use crate::store::{ContainerDirectory, Loaded};
 
 /// `status` of the OCI state (runtime.md), with the `paused` that all runtimes add.
@@ -47,6 +47,9 @@ impl fmt::Display for Status {
 
 /// Derives the status.
 pub(crate) fn derive(directory: &ContainerDirectory<'_>, loaded: &Loaded) -> Result<Status> {
+    if !loaded.complete && loaded.state.pid == NOT_YET {
+        return Ok(Status::Creating);
+    }
     if !init_is_alive(&loaded.state)? {
         return Ok(Status::Stopped);
     }

@@ -4,6 +4,7 @@
 //! <root>/                 0700, ours
 //!   <id>/                 0700; mkdir is the claim on the id, flock on it serialises commands
 //!     config.json         our copy: later edits of the bundle do not matter
+//!     claim.json          which cgroup will be ours, written before it is made
 //!     creating.json       state while `create` works; renamed to
 //!     state.json          when it is done
 //!     exec.fifo           the start gate: has a reader as long as init waits
@@ -21,6 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::state::{STATE_VERSION, State};
 
 const CONFIG: &str = "config.json";
+const CLAIM: &str = "claim.json";
 const CREATING: &str = "creating.json";
 const COMPLETE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
@@ -109,9 +111,15 @@ impl Store {
             }
             Err(error) => return Err(error).doing(|| format!("state directory of {id}")),
         }
-        let directory = self.find(id)?;
-        directory.lock()?;
-        Ok(directory)
+        let claimed = self.find(id).and_then(|directory| {
+            directory.lock()?;
+            Ok(directory)
+        });
+        if claimed.is_err() {
+            // Empty, and nobody's: it would keep the id taken for ever.
+            let _ = fs::remove_directory_at(self.directory.as_fd(), id);
+        }
+        claimed
     }
 
     /// Finds a container.
@@ -221,6 +229,20 @@ impl ContainerDirectory<'_> {
             .doing(|| format!("{CONFIG} of {}", self.id))
     }
 
+    /// Writes what a container will be, before there is anything of it to find again,
+    /// should we be killed. It stays, for a `state.json` that cannot be read.
+    pub(crate) fn save_claim(&self, state: &State) -> Result<()> {
+        let bytes = serde_json::to_vec(state).unwrap_or_default();
+        fs::create_file_at(self.fd(), CLAIM, 0o600, &bytes)
+            .doing(|| format!("{CLAIM} of {}", self.id))
+    }
+
+    /// Reads the claim; one that was not written whole claims nothing yet.
+    pub(crate) fn load_claim(&self) -> Option<State> {
+        let bytes = fs::read_file_at(self.fd(), CLAIM, STATE_LIMIT_BYTES).ok()?;
+        self.decode(CLAIM, &bytes).ok()
+    }
+
     /// Writes the state of a container in the making.
     pub(crate) fn save_creating(&self, state: &State) -> Result<()> {
         self.save(CREATING, state)
@@ -237,7 +259,7 @@ impl ContainerDirectory<'_> {
         fs::rename_at(self.fd(), CREATING, COMPLETE).doing(|| format!("{COMPLETE} of {}", self.id))
     }
 
-    /// Reads the state; `None` when there is not even that of a container in the making.
+    /// Reads the state, or the claim of a container that is not born yet; `None` when there is not even that of a container in the making.
     pub(crate) fn load(&self) -> Result<Option<Loaded>> {
         for (name, complete) in [(COMPLETE, true), (CREATING, false)] {
             match fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES) {
@@ -252,7 +274,10 @@ impl ContainerDirectory<'_> {
                 }
             }
         }
-        Ok(None)
+        Ok(self.load_claim().map(|state| Loaded {
+            state,
+            complete: false,
+        }))
     }
 
     fn decode(&self, name: &str, bytes: &[u8]) -> Result<State> {
@@ -309,6 +334,11 @@ impl ContainerDirectory<'_> {
         }
     }
 
+    /// Whether `create` got as far as the gate: its cgroup was its own by then.
+    pub(crate) fn has_gate(&self) -> bool {
+        fs::stat_at(self.fd(), EXEC_ERROR).is_ok()
+    }
+
     /// The gate is open for good.
     pub(crate) fn remove_gate(&self) -> Result<()> {
         match fs::remove_file_at(self.fd(), FIFO) {
@@ -325,16 +355,43 @@ impl ContainerDirectory<'_> {
         (!bytes.is_empty()).then_some(bytes)
     }
 
-    /// Removes the directory and everything in it.
+    /// Removes the directory and everything in it, unless there is something that no
+    /// container has: `--root` may have named a directory of other things.
     pub(crate) fn remove(&self) -> Result<()> {
-        fs::remove_tree_at(self.store.directory.as_fd(), &self.id)
-            .doing(|| format!("state directory of {}", self.id))
+        let doing = || format!("state directory of {}", self.id);
+        let entries = fs::read_directory(self.fd()).doing(doing)?;
+        if let Some((name, _)) = entries.iter().find(|(name, _)| !is_ours(name)) {
+            let path = format!("{}/{}", self.store.path, self.id);
+            return Err(Error::Argument {
+                argument: "--root",
+                problem: format!("{path} holds {name:?}, which is no container's, so it stays"),
+            });
+        }
+        for (name, _) in entries {
+            fs::remove_tree_at(self.fd(), &name).doing(doing)?;
+        }
+        match fs::remove_directory_at(self.store.directory.as_fd(), &self.id) {
+            Err(error) if error.errno() == Errno::NOENT => Ok(()),
+            removed => removed.doing(doing),
+        }
     }
 
     /// Container id.
     pub fn id(&self) -> &str {
         &self.id
     }
+}
+
+/// Whether a name is one of ours; one with a dot in front was being written when its
+/// writer was killed.
+fn is_ours(name: &str) -> bool {
+    let names = [CONFIG, CLAIM, CREATING, COMPLETE, FIFO, EXEC_ERROR];
+    let is_temporary = |whole: &&str| {
+        name.strip_prefix('.')
+            .and_then(|rest| rest.strip_prefix(*whole))
+            .is_some_and(|rest| rest.starts_with('.'))
+    };
+    names.contains(&name) || names.iter().any(is_temporary)
 }
 
 /// The start gate as init inherits it.

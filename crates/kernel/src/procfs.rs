@@ -106,6 +106,12 @@ impl Procfs {
         self.fd.as_fd()
     }
 
+    /// The root directory.
+    #[must_use]
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// Opens `path` below the root (`self/attr/exec`). Nothing that is mounted
     /// over a part of it is entered, no magic link is followed, nor a symlink
     /// as the last part.

@@ -80,6 +80,13 @@ pub(crate) fn seal(plan: &Plan, descriptors: &StubDescriptors) -> Result<SealedS
         plan,
         descriptors,
     };
+    for fd in descriptors.all() {
+        // Of no use to hooks and programs of the container.
+        writer.script.close_on_exec(0, number(fd));
+    }
+    if plan.namespaces.fork_into_pid_namespace {
+        writer.script.hide_from_tracers(0);
+    }
     let program = plan.program.args.first().map_or("", String::as_str);
     for (step, op) in plan.last.iter().enumerate() {
         // The stub itself is silent: this is what it will do.
@@ -226,7 +233,6 @@ impl Writer<'_> {
         kept.sort_unstable();
         let mut from = first;
         for &number in &kept {
-            self.script.close_on_exec(step, number);
             if number > from {
                 self.script.close_range(step, from, number - 1);
             }

@@ -81,6 +81,13 @@ impl Script {
         }
     }
 
+    /// Whoever shares the pid namespace may neither trace the stub nor open its
+    /// descriptors without CAP_SYS_PTRACE (CVE-2016-9962); the next exec undoes it.
+    pub fn hide_from_tracers(&mut self, step: usize) {
+        let name = "prctl(PR_SET_DUMPABLE, 0)";
+        self.prctl(step, name, libc::PR_SET_DUMPABLE, 0);
+    }
+
     /// setns(2) on an inherited descriptor of a pid namespace.
     pub fn join_pid_namespace(&mut self, step: usize, number: u32) {
         let arguments = [fd(number), libc::CLONE_NEWPID as u64];

@@ -1,6 +1,6 @@
 //! What needs the container's own root: console, names, sysctls, working directory.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use kernel::fs::OFlags;
 use kernel::procfs::Procfs;
@@ -121,9 +121,13 @@ impl Build<'_> {
     /// A file of the container, read whole, or nothing when there is none.
     pub(super) fn read_in_root(&self, path: &str, limit: usize) -> Option<Vec<u8>> {
         let root = self.root().ok()?;
-        // O_NONBLOCK: it may be a fifo that nobody writes.
+        let is_file =
+            |fd: BorrowedFd<'_>| fs::stat(fd).is_ok_and(|stat| stat.kind == fs::FileKind::File);
+        // Looked at first: to open a device does something to it.
+        is_file(root.look_up(path).ok()?.as_fd()).then_some(())?;
+        // O_NONBLOCK: it may have become a fifo that nobody writes.
         let file = root.open(path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-        (fs::stat(file.as_fd()).ok()?.kind == fs::FileKind::File).then_some(())?;
+        is_file(file.as_fd()).then_some(())?;
         fs::read_to_end(file.as_fd(), limit).ok()
     }
 }

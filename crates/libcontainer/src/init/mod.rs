@@ -287,7 +287,8 @@ impl Build<'_> {
             timeout: hook
                 .timeout_seconds
                 .map(|seconds| std::time::Duration::from_secs(seconds.into())),
-            cwd: None,
+            // The caller's may be anywhere, and the bundle out of a mapped user's reach.
+            cwd: Some("/".to_owned()),
         };
         match run_command(&command) {
             Ok(finished) if finished.status == ExitStatus::Code(0) && !finished.timed_out => Ok(()),

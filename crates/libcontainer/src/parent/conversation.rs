@@ -7,7 +7,9 @@ use kernel::stub::Message;
 use kernel::{pidfd, rlimit};
 use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 
-use super::{NetDevices, describe_status, failed, id_map, listener, run_hooks, steps_of};
+use super::{
+    NetDevices, describe_status, failed, id_map, listener, open_child, run_hooks, steps_of,
+};
 use crate::create::Init;
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
@@ -47,11 +49,11 @@ impl Conversation<'_> {
             {
                 Received::Init(message, fd) => self.answer(message, fd, init)?,
                 Received::Stub(Message::Ready) => ready = true,
-                Received::Stub(Message::Forked { pid }) => {
+                Received::Stub(Message::Forked { pid }) if !forked => {
                     // The outer process leaves; the one inside is our child too.
                     pidfd::wait(init.pidfd.as_fd()).doing(|| "outer process".to_owned())?;
+                    init.pidfd = open_child(pid).doing(|| format!("process {pid}"))?;
                     init.pid = pid;
-                    init.pidfd = pidfd::open(pid).doing(|| format!("process {pid}"))?;
                     forked = true;
                 }
                 Received::Stub(Message::Result { step, value }) => listener = Some((step, value)),

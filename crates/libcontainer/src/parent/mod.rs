@@ -26,6 +26,9 @@ pub(crate) use hooks::{describe_end, describe_status, last_words, run_hooks};
 pub(crate) use net_devices::NetDevices;
 pub(crate) use slots::{Slots, open_slots};
 
+use std::os::fd::OwnedFd;
+
+use kernel::{Errno, pidfd};
 use plan::{ParentOp, ParentPhase, Plan, Step};
 
 use crate::describe::{Describe, trace};
@@ -45,6 +48,17 @@ pub(crate) fn steps_of(plan: &Plan, phase: ParentPhase) -> impl Iterator<Item = 
 pub(crate) fn has_late_steps(plan: &Plan) -> bool {
     let late = |step: &Step<ParentOp>| step.op.phase() == ParentPhase::Ready;
     plan.parent.iter().any(late)
+}
+
+/// A child that somebody told us of. Strangers in a joined pid namespace may have
+/// had their hands on who spoke: a pid of theirs would be killed with the container.
+pub(crate) fn open_child(pid: i32) -> kernel::Result<OwnedFd> {
+    let child = pidfd::open(pid)?;
+    if kernel::procfs::read_process_stat(pid)?.parent == kernel::process::pid() {
+        return Ok(child);
+    }
+    let error = kernel::Error::new(Errno::CHILD, format!("pidfd_open({pid})"));
+    Err(error.with_detail(format!("process {pid} is not a child of this one")))
 }
 
 /// The one place where a refused parent step gets its context.

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use kernel::mount::{self, FsContext};
 use kernel::process::Forked;
+use kernel::procfs::Procfs;
 use kernel::stub::{Message, Script};
 use kernel::{Errno, memfd, pidfd, process, socket};
 use plan::FsParameter;
@@ -39,7 +40,7 @@ pub(super) fn open(
         match channel.receive()? {
             Received::Stub(Message::Forked { pid }) => {
                 pidfd::wait(outer.as_fd())?;
-                inner = Some(pidfd::open(pid)?);
+                inner = Some(super::open_child(pid)?);
             }
             Received::Stub(Message::Result { value, .. }) => made = Some(value),
             Received::Stub(Message::Failed { call, errno, .. }) => {
@@ -55,7 +56,8 @@ pub(super) fn open(
     // The end of the conversation is its sign to leave.
     drop(channel);
     pidfd::wait(inner.as_ref().unwrap_or(&outer).as_fd())?;
-    fetched
+    // Strangers were in there with the stub.
+    Procfs::verify(fetched?).map(Procfs::into_fd)
 }
 
 fn script(socket: &OwnedFd, pid_namespace: BorrowedFd<'_>, parameters: &[FsParameter]) -> Script {
@@ -66,6 +68,7 @@ fn script(socket: &OwnedFd, pid_namespace: BorrowedFd<'_>, parameters: &[FsParam
         .collect();
     let mut script = Script::new(number(socket.as_fd()), None);
     script.die_with_parent(0);
+    script.hide_from_tracers(0);
     script.join_pid_namespace(0, number(pid_namespace));
     script.fork_into_pid_namespace(0);
     script.die_with_parent(0);

@@ -57,6 +57,10 @@ fn delete_loaded(
             status,
         });
     }
+    if status == Status::Paused {
+        // All at once: thawed, the others would run until init's end reaches them.
+        state.open_cgroup().kill_all()?;
+    }
     if status != Status::Stopped && state.pid != NOT_YET {
         kill_and_wait(state)?;
     }

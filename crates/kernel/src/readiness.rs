@@ -1,30 +1,52 @@
 //! Waiting for descriptors: every wait of corten is a poll(2) of a pidfd, a socket,
 //! a fifo or a signalfd, never a sleep.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::OFlags;
 
-use crate::{Result, system};
+use crate::{Error, Result, system};
 
-/// Waits until at least one descriptor can be read or has reached its end, and
-/// tells which. `None` in the list is never ready.
+/// What to wait for.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'fd> {
+    /// Something to read, or the end of it.
+    Input(BorrowedFd<'fd>),
+    /// Room to write, or nobody left to read it.
+    Room(BorrowedFd<'fd>),
+}
+
+/// Waits until at least one is there, and tells which. `None` in the list never is.
 ///
 /// # Errors
 /// `poll(2)`.
-pub fn poll_readable<const N: usize>(
-    watched: [Option<BorrowedFd<'_>>; N],
+pub fn poll_ready<const N: usize>(
+    watched: [Option<Wanted<'_>>; N],
     timeout: Option<Duration>,
 ) -> Result<[bool; N]> {
     let mut fds: Vec<PollFd<'_>> = watched
         .iter()
         .flatten()
-        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .map(|wanted| match *wanted {
+            Wanted::Input(fd) => PollFd::from_borrowed_fd(fd, PollFlags::IN),
+            Wanted::Room(fd) => PollFd::from_borrowed_fd(fd, PollFlags::OUT),
+        })
         .collect();
     system::poll(&mut fds, timeout)?;
     let mut answers = fds.iter().map(|fd| !fd.revents().is_empty());
-    Ok(watched.map(|fd| fd.is_some() && answers.next().unwrap_or(false)))
+    Ok(watched.map(|wanted| wanted.is_some() && answers.next().unwrap_or(false)))
+}
+
+/// Makes reads and writes that would wait fail with EAGAIN, for everybody who
+/// shares the open file.
+///
+/// # Errors
+/// `fcntl(2)`.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)
+        .map_err(|e| Error::new(e, format!("fcntl({}, F_SETFL, O_NONBLOCK)", fd.as_raw_fd())))
 }
 
 /// Waits until nobody reads this end of a pipe or fifo any more.

@@ -6,13 +6,13 @@
 //! behind may hold the output pipe for ever and are waited for by nobody.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::OFlags;
 
 use crate::process::{self, Clone3, ExitStatus};
+use crate::readiness::set_nonblocking;
 use crate::{Errno, Error, Result, pidfd, signal, system};
 
 /// How much output is kept; of more the end, where the error usually is.
@@ -129,11 +129,6 @@ fn inherited_environment() -> Vec<CString> {
         CString::new(bytes).ok()
     };
     std::env::vars_os().filter_map(entry).collect()
-}
-
-fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
-    rustix::fs::fcntl_setfl(fd, OFlags::NONBLOCK)
-        .map_err(|e| Error::new(e, format!("fcntl({}, F_SETFL, O_NONBLOCK)", fd.as_raw_fd())))
 }
 
 /// Writes what the pipe takes and returns how much; everything when nobody reads.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, Termios, Winsize};
+use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize};
 
 use crate::answer::of_int;
 use crate::{Errno, Error, Result};
@@ -185,6 +185,17 @@ fn apply(fd: BorrowedFd<'_>, termios: &Termios) -> Result<()> {
     // "Now": waiting for output to drain can hang on a stopped terminal.
     rustix::termios::tcsetattr(fd, OptionalActions::Now, termios)
         .map_err(|e| Error::new(e, format!("ioctl({}, TCSETS2)", fd.as_raw_fd())))
+}
+
+/// Whether programs read whole lines of it (`ICANON`). A controller tells the
+/// settings of its other end.
+///
+/// # Errors
+/// `ENOTTY`; `EIO` when the other end is gone.
+pub fn reads_lines(fd: BorrowedFd<'_>) -> Result<bool> {
+    rustix::termios::tcgetattr(fd)
+        .map(|found| found.local_modes.contains(LocalModes::ICANON))
+        .map_err(|e| Error::new(e, format!("ioctl({}, TCGETS2)", fd.as_raw_fd())))
 }
 
 /// Whether a descriptor is a terminal.

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::process::ExitStatus;
+use kernel::readiness::Wanted;
 use kernel::{pidfd, readiness, signal};
 
 use crate::error::{Doing, Result};
@@ -36,30 +37,18 @@ fn wait(
     proxy: &mut Option<Proxy>,
 ) -> Result<ExitStatus> {
     let doing = || "wait for the container".to_owned();
-    let mut output_open = true;
     loop {
-        let ready = {
-            let (master, input) = match &*proxy {
-                Some(proxy) => {
-                    let (master, input) = proxy.descriptors();
-                    (Some(master).filter(|_| output_open), input)
-                }
-                None => (None, None),
-            };
-            let watched = [Some(process), Some(signals.as_fd()), master, input];
-            readiness::poll_readable(watched, None).doing(doing)?
+        let [ended, signalled, output, room, input] = {
+            let [output, room, input] = proxy.as_ref().map_or([None; 3], Proxy::watched);
+            let [process, signals] = [process, signals.as_fd()].map(|fd| Some(Wanted::Input(fd)));
+            let patience = proxy.as_ref().and_then(Proxy::patience);
+            readiness::poll_ready([process, signals, output, room, input], patience).doing(doing)?
         };
-        let [ended, signalled, output, input] = ready;
         if signalled {
             pass_on(process, signals, proxy.as_ref())?;
         }
         if let Some(proxy) = proxy {
-            if output {
-                output_open = proxy.copy_output();
-            }
-            if input {
-                proxy.copy_input();
-            }
+            proxy.copy([output, room, input]);
         }
         if ended {
             return pidfd::wait(process).doing(doing);

@@ -4,7 +4,8 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use kernel::{readiness, socket, tty};
+use kernel::readiness::Wanted;
+use kernel::{Errno, readiness, socket, tty};
 
 use crate::error::{Doing, Error, Result};
 
@@ -54,13 +55,34 @@ impl TerminalSink {
 pub(crate) struct Proxy {
     master: OwnedFd,
     saved: Option<tty::SavedTermios>,
-    input_open: bool,
+    output_open: bool,
+    input: Input,
+    /// Read from the caller and not yet taken by the container's terminal. While
+    /// there is some, no more is read, but output and signals go on: a program that
+    /// writes much before it reads would otherwise wait for us, and we for it.
+    pending: Vec<u8>,
+    mid_line: bool,
+}
+
+/// How far the caller's input is.
+#[derive(Clone, Copy)]
+enum Input {
+    Open,
+    /// The container was told its end, which is a ^D, while its program read `lines`.
+    Ended {
+        lines: bool,
+    },
+    /// The container's terminal takes no more.
+    Closed,
 }
 
 const STDIN: i32 = 0;
 const STDOUT: i32 = 1;
+const BUFFER: usize = 8192;
 /// ^D
 const END_OF_TRANSMISSION: u8 = 4;
+/// How often to look whether the end of the input must be told again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The caller's stdin or stdout.
 fn own(stream: i32) -> Option<BorrowedFd<'static>> {
@@ -70,6 +92,7 @@ fn own(stream: i32) -> Option<BorrowedFd<'static>> {
 impl Proxy {
     /// Puts stdin, if it is a terminal, in raw mode and takes over its size.
     pub(crate) fn new(master: OwnedFd) -> Result<Self> {
+        readiness::set_nonblocking(master.as_fd()).doing(|| "terminal".to_owned())?;
         let saved = match own(STDIN) {
             Some(stdin) if tty::is_tty(stdin) => {
                 Some(tty::make_raw(stdin).doing(|| "raw mode of the terminal".to_owned())?)
@@ -79,7 +102,10 @@ impl Proxy {
         let proxy = Self {
             master,
             saved,
-            input_open: true,
+            output_open: true,
+            input: Input::Open,
+            pending: Vec::new(),
+            mid_line: false,
         };
         proxy.take_over_size();
         Ok(proxy)
@@ -96,20 +122,45 @@ impl Proxy {
         }
     }
 
-    /// What to poll: the master, and stdin while it is open.
-    pub(crate) fn descriptors(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'static>>) {
-        let input = own(STDIN).filter(|_| self.input_open);
-        (self.master.as_fd(), input)
+    /// What to wait for: output of the container, room for input, input.
+    pub(crate) fn watched(&self) -> [Option<Wanted<'_>>; 3] {
+        let master = self.master.as_fd();
+        let reads = matches!(self.input, Input::Open) && self.pending.is_empty();
+        [
+            self.output_open.then_some(Wanted::Input(master)),
+            (!self.pending.is_empty()).then_some(Wanted::Room(master)),
+            own(STDIN).filter(|_| reads).map(Wanted::Input),
+        ]
+    }
+
+    /// How long to wait for it at most.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let ended = matches!(self.input, Input::Ended { .. });
+        (ended && self.output_open).then_some(AGAIN)
+    }
+
+    /// Copies what there is of [`Self::watched`].
+    pub(crate) fn copy(&mut self, [output, room, input]: [bool; 3]) {
+        if output {
+            self.output_open = self.copy_output();
+        }
+        if input {
+            self.read_input();
+        }
+        if room || input {
+            self.write_pending();
+        }
+        self.repeat_end();
     }
 
     fn has_output(&self) -> bool {
-        let master = [Some(self.master.as_fd())];
-        readiness::poll_readable(master, Some(Duration::ZERO)).is_ok_and(|[ready]| ready)
+        let master = [Some(Wanted::Input(self.master.as_fd()))];
+        readiness::poll_ready(master, Some(Duration::ZERO)).is_ok_and(|[ready]| ready)
     }
 
     /// Copies one bufferful of output; `false` at its end (EIO: no slave is open).
-    pub(crate) fn copy_output(&self) -> bool {
-        let mut buffer = [0; 8192];
+    fn copy_output(&self) -> bool {
+        let mut buffer = [0; BUFFER];
         match kernel::fs::read(self.master.as_fd(), &mut buffer) {
             Ok(0) | Err(_) => false,
             Ok(length) => own(STDOUT).is_some_and(|stdout| {
@@ -118,22 +169,52 @@ impl Proxy {
         }
     }
 
-    /// Copies one bufferful of input.
-    pub(crate) fn copy_input(&mut self) {
-        let mut buffer = [0; 8192];
-        let Some(stdin) = own(STDIN) else {
-            self.input_open = false;
-            return;
-        };
-        match kernel::fs::read(stdin, &mut buffer) {
-            Ok(length) if length > 0 => {
+    fn read_input(&mut self) {
+        let mut buffer = [0; BUFFER];
+        let read = own(STDIN).map(|stdin| kernel::fs::read(stdin, &mut buffer));
+        match read {
+            Some(Ok(length)) if length > 0 => {
                 let bytes = buffer.get(..length).unwrap_or_default();
-                self.input_open = kernel::fs::write_all(self.master.as_fd(), bytes).is_ok();
+                self.mid_line = bytes.last() != Some(&b'\n');
+                self.pending.extend_from_slice(bytes);
             }
             // The end of a file or pipe is the end of the container's input too.
-            _ => {
-                let _ = kernel::fs::write_all(self.master.as_fd(), &[END_OF_TRANSMISSION]);
-                self.input_open = false;
+            _ => self.tell_end(),
+        }
+    }
+
+    fn tell_end(&mut self) {
+        let lines = tty::reads_lines(self.master.as_fd()).unwrap_or(true);
+        if lines && self.mid_line {
+            // The first ^D only passes on the line that was begun.
+            self.pending.push(END_OF_TRANSMISSION);
+            self.mid_line = false;
+        }
+        self.pending.push(END_OF_TRANSMISSION);
+        self.input = Input::Ended { lines };
+    }
+
+    /// The kernel makes a NUL of a ^D that is still unread when the program turns
+    /// from lines to raw input (n_tty_set_termios), as every shell does at its
+    /// start; a shell would then wait for ever.
+    fn repeat_end(&mut self) {
+        let Input::Ended { lines } = self.input else {
+            return;
+        };
+        let now = tty::reads_lines(self.master.as_fd()).unwrap_or(lines);
+        if self.pending.is_empty() && now != lines {
+            self.tell_end();
+            self.write_pending();
+        }
+    }
+
+    fn write_pending(&mut self) {
+        match kernel::fs::write_some(self.master.as_fd(), &self.pending) {
+            Ok(written) => drop(self.pending.drain(..written)),
+            Err(error) if error.errno() == Errno::AGAIN => {}
+            Err(_) => {
+                self.pending.clear();
+                self.input = Input::Closed;
             }
         }
     }

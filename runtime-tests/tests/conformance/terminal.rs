@@ -1,13 +1,14 @@
 //! Terminals and descriptors: `--console-socket`, the foreground terminal, `--preserve-fds`, `LISTEN_FDS`.
 
 use std::fs;
+use std::time::Duration;
 
 use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, Terminal, Test, tests};
 use serde_json::json;
 
 pub const TESTS: &[Test] = tests!["terminal":
     console_socket, console_of_run_detach, console_size, console_device, terminal_belongs_to_the_user, controlling_terminal, no_terminal_without_asking, console_socket_path_may_be_long,
-    foreground_terminal, preserve_fds, preserve_fds_none_beyond, listen_fds, standard_descriptors_closed, stdout_can_be_reopened_by_a_user,
+    foreground_terminal, foreground_end_of_input, foreground_much_input, preserve_fds, preserve_fds_none_beyond, listen_fds, standard_descriptors_closed, stdout_can_be_reopened_by_a_user,
 ];
 
 fn with_terminal(bundle: &mut Bundle) {
@@ -203,6 +204,44 @@ fn foreground_terminal(case: &mut Case) {
     // `script` types an end of file first, because its own input is empty.
     let text = finished.stdout.replace('\r', "");
     assert!(text.contains("terminal\n"), "{}", finished.describe());
+}
+
+/// The end of the caller's input is that of the container's, also for a shell that turns from
+/// lines to raw input meanwhile, and in the middle of a line.
+fn foreground_end_of_input(case: &mut Case) {
+    case.only_corten();
+    for (program, input) in [("sh", ""), ("sh", "echo typed\n"), ("cat", "no newline")] {
+        let mut bundle = case.bundle();
+        with_terminal(&mut bundle);
+        bundle.config.args(&[program]);
+        bundle.write();
+        let id = case.id();
+        let run = case.run_command(&bundle, &id, &[]).input(input);
+        let finished = run.limit(Duration::from_secs(20)).run().ok();
+        assert!(
+            finished.stdout.contains(input.trim_end()),
+            "{}",
+            finished.describe()
+        );
+    }
+}
+
+/// A program may write more than a terminal holds before it reads what is more than a terminal holds.
+fn foreground_much_input(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    with_terminal(&mut bundle);
+    bundle
+        .config
+        .shell("stty -echo; sleep 0.3; seq 1 50000; wc -l");
+    bundle.write();
+    let id = case.id();
+    let run = case
+        .run_command(&bundle, &id, &[])
+        .input(&"line\n".repeat(50_000));
+    let finished = run.limit(Duration::from_secs(20)).run().ok();
+    let text = finished.stdout.replace('\r', "");
+    assert!(text.ends_with("\n50000\n50000\n"), "{text:.200}");
 }
 
 /// The runtime under a shell that opens descriptors for it.

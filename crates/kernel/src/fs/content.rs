@@ -180,6 +180,17 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     }
 }
 
+/// One write(2): how many of `bytes` were taken.
+///
+/// # Errors
+/// `write(2)`; EINTR is retried.
+pub fn write_some(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    retry_on_intr(|| rustix::io::write(fd, bytes)).map_err(|e| {
+        let call = format!("write({}, {} bytes)", fd.as_raw_fd(), bytes.len());
+        Error::new(e, call)
+    })
+}
+
 /// [`replace_file_at`] for the absolute or relative path of a trusted caller.
 ///
 /// # Errors

@@ -84,7 +84,9 @@ fn a_terminal_is_made_raw_and_restored() {
             .contains(rustix::termios::LocalModes::ECHO)
     };
     assert!(echoes());
+    assert!(tty::reads_lines(pty.controller.as_fd()).unwrap());
     let saved = tty::make_raw(pty.peer.as_fd()).unwrap();
+    assert!(!tty::reads_lines(pty.controller.as_fd()).unwrap());
     assert!(!echoes());
     rustix::io::write(&pty.peer, b"a\n").unwrap();
     let mut buffer = [0; 8];

@@ -76,6 +76,7 @@ build-deps:
 	@scripts/install-packages gcc libc6-dev
 
 # runc and crun are the peers that the benchmark and the conformance suite can
-# run against; libseccomp is the oracle of the seccomp compiler's test.
+# run against; libseccomp is the oracle of the seccomp compiler's test; procps has
+# the ps and kill, iproute2 the ip that tests call.
 test-deps: build-deps
-	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace gcc
+	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace procps iproute2

@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance bench man install clean build-deps test-deps help
+.PHONY: build release demo test lint fmt conformance engines bench man install clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -32,7 +32,7 @@ demo: build-deps ## the story of a container under the hood
 	$(CARGO) build --locked --profile fast -p corten
 	@RUNTIME="$${RUNTIME:-$(OUT)/fast/corten}" scripts/demo.sh
 
-test: lint test-deps ## every test: unit, property, differential, conformance, bad input
+test: lint test-deps ## every test: unit, property, differential, conformance, engines, bad input
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 
@@ -46,6 +46,10 @@ fmt: ## formats the source
 conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc tests another runtime
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test conformance -- $(ARGS)
+
+engines: test-deps ## container engines (podman) driving corten, each beside another runtime
+	$(CARGO) build --locked --profile fast -p corten
+	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
 
 # crun takes part in the v1 view only: it refuses hybrid hosts, and Debian 12's
 # wants CAP_SYS_RESOURCE on v2. ARGS goes to every run.
@@ -75,8 +79,12 @@ build-deps:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install the toolchain of Rust (https://rustup.rs)" >&2; exit 1; }
 	@scripts/install-packages gcc libc6-dev
 
+# podman and what it wants beside it: networks, users' namespaces, pods.
+ENGINES = podman conmon golang-github-containers-common netavark aardvark-dns iptables \
+	uidmap slirp4netns catatonit
+
 # runc and crun are the peers that the benchmark and the conformance suite can
 # run against; libseccomp is the oracle of the seccomp compiler's test; procps has
 # the ps and kill, iproute2 the ip that tests call.
 test-deps: build-deps
-	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace procps iproute2
+	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace procps iproute2 $(ENGINES)

@@ -62,6 +62,11 @@ impl Case {
         &self.token
     }
 
+    /// What all tests of this run share: the busybox, the probe, and what a suite adds.
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
     /// A new container id; its state is looked for at the end.
     pub fn id(&mut self) -> String {
         let id = format!("{}-{}", self.token, self.ids.len());

@@ -56,7 +56,7 @@ pub(crate) fn reap() {
 }
 
 /// Waits a little for descendants to go; returns those that stay.
-pub(crate) fn wait_for_no_descendants(limit: Duration) -> BTreeMap<i32, String> {
+pub fn wait_for_no_descendants(limit: Duration) -> BTreeMap<i32, String> {
     let own = std::process::id().cast_signed();
     let end = Instant::now() + limit;
     loop {

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::case::{Case, Skipped};
 use crate::command::wait_exit;
 use crate::host;
-use crate::view::View;
+use crate::view::{Isolation, View};
 
 /// Told to the child that runs one test: `view::chapter::name`.
 const CHILD: &str = "RUNTIME_TESTS_CHILD";
@@ -43,6 +43,26 @@ macro_rules! tests {
 /// Runs the tests that the command line asks for. `probe` is the path of the
 /// probe binary.
 pub fn main(probe: &str, chapters: &[&'static [Test]]) -> ExitCode {
+    run_suite(probe, chapters, &View::wanted(), None)
+}
+
+/// [`main`] for tests that start daemons and make networks: each is isolated, and
+/// runs in `views` unless `VIEW` asks for others.
+pub fn main_isolated(
+    probe: &str,
+    chapters: &[&'static [Test]],
+    views: &[View],
+    isolation: Isolation,
+) -> ExitCode {
+    run_suite(probe, chapters, &View::wanted_or(views), Some(isolation))
+}
+
+fn run_suite(
+    probe: &str,
+    chapters: &[&'static [Test]],
+    views: &[View],
+    isolation: Option<Isolation>,
+) -> ExitCode {
     let tests: Vec<Test> = chapters
         .iter()
         .flat_map(|chapter| chapter.iter().copied())
@@ -59,13 +79,13 @@ pub fn main(probe: &str, chapters: &[&'static [Test]]) -> ExitCode {
     // Orphans of a test that was killed for its time come to us, not to PID 1.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("subreaper");
     let mut trials = Vec::new();
-    for view in View::wanted() {
+    for &view in views {
         for test in &tests {
             let name = format!("{}::{}", view.name(), test.name);
             let store = store.path().to_owned();
             let runner = {
                 let name = name.clone();
-                move || run_child(view, &name, &store)
+                move || run_child(view, isolation, &name, &store)
             };
             trials.push(Trial::ignorable_test(name, runner));
         }
@@ -104,7 +124,12 @@ pub fn runtime_binary() -> String {
     }
 }
 
-fn run_child(view: View, name: &str, store: &Path) -> Result<Completion, Failed> {
+fn run_child(
+    view: View,
+    isolation: Option<Isolation>,
+    name: &str,
+    store: &Path,
+) -> Result<Completion, Failed> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Completion::ignored_with("needs root"));
     }
@@ -113,7 +138,7 @@ fn run_child(view: View, name: &str, store: &Path) -> Result<Completion, Failed>
         .try_clone()
         .map_err(|error| Failed::from(error.to_string()))?;
     let own = std::env::current_exe().map_err(|error| Failed::from(error.to_string()))?;
-    let mut command = view.command(&own.to_string_lossy());
+    let mut command = view.isolated_command(&own.to_string_lossy(), isolation.as_ref());
     command
         .env(CHILD, name)
         .env(STORE, store)

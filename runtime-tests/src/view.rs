@@ -15,6 +15,14 @@ pub enum View {
     V2,
 }
 
+/// What keeps the tests of daemons apart from each other and from the host,
+/// beside the view: a network namespace, and places that look empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Isolation {
+    /// Directories that are an empty tmpfs for the test, where they exist.
+    pub empty_directories: &'static [&'static str],
+}
+
 impl View {
     /// The view of this name.
     pub fn parse(name: &str) -> Option<Self> {
@@ -49,16 +57,44 @@ impl View {
         }
     }
 
+    /// The views `VIEW` asks for, or `default` when it asks for none.
+    pub fn wanted_or(default: &[Self]) -> Vec<Self> {
+        match std::env::var_os("VIEW") {
+            Some(_) => Self::wanted(),
+            None => default.to_vec(),
+        }
+    }
+
     /// A command that runs `program` inside the view.
     pub fn command(self, program: &str) -> Command {
-        let script = match self {
-            Self::Host => return Command::new(program),
-            Self::V1 => "umount /sys/fs/cgroup/unified",
-            Self::V2 => "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+        self.isolated_command(program, None)
+    }
+
+    /// The same, with more of the machine hidden from `program`.
+    pub(crate) fn isolated_command(self, program: &str, isolation: Option<&Isolation>) -> Command {
+        let mut script = match self {
+            Self::Host => String::new(),
+            Self::V1 => "umount /sys/fs/cgroup/unified; ".to_owned(),
+            Self::V2 => {
+                "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; ".to_owned()
+            }
         };
+        if script.is_empty() && isolation.is_none() {
+            return Command::new(program);
+        }
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-ec"]);
-        command.arg(format!("{script}; exec \"$@\""));
+        command.args(["--mount", "--propagation", "private"]);
+        if let Some(isolation) = isolation {
+            command.arg("--net");
+            script += "ip link set lo up; ";
+            for directory in isolation.empty_directories {
+                script += &format!(
+                    "if test -d {directory}; then mount -t tmpfs -o mode=755 tmpfs {directory}; fi; "
+                );
+            }
+        }
+        command.args(["sh", "-ec"]);
+        command.arg(format!("{script}exec \"$@\""));
         command.args(["sh", program]);
         command
     }

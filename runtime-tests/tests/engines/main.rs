@@ -1,0 +1,25 @@
+//! Container engines that drive the runtime, from Debian's packages and with images
+//! made here. Every test tells one story twice, with the runtime under test and
+//! with a peer, and what the engine shows must be the same ([`session`]).
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `PEER` | the runtime to compare with | crun in the v1 view, else runc |
+
+use runtime_tests::{Isolation, View};
+
+mod images;
+mod podman;
+mod session;
+
+fn main() -> std::process::ExitCode {
+    runtime_tests::main_isolated(
+        env!("CARGO_BIN_EXE_probe"),
+        &[podman::TESTS],
+        &[View::V1],
+        Isolation {
+            // Sockets, locks, network namespaces and images of the host's engines.
+            empty_directories: &["/run", "/var/lib/containers", "/var/lib/cni"],
+        },
+    )
+}

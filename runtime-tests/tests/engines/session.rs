@@ -1,0 +1,158 @@
+//! One story, told with two runtimes: what the engine answers goes into a
+//! transcript, and both transcripts must be the same.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use runtime_tests::{
+    Case, Finished, Program, View, cgroup_directories, skip, wait_for_no_descendants,
+};
+
+/// How one engine is called: its command with global options and these arguments.
+/// Containers must go below the cgroup [`cgroup_parent`].
+pub type Engine = fn(&Case, &Runtime, &[&str]) -> Program;
+
+/// One of the two runtimes.
+pub struct Runtime {
+    /// The binary.
+    pub path: String,
+}
+
+/// An engine with one runtime, and what it has answered so far.
+pub struct Session<'a> {
+    /// The test.
+    pub case: &'a Case,
+    /// What the engine runs containers with.
+    pub runtime: Runtime,
+    engine: Engine,
+    transcript: Vec<String>,
+}
+
+/// Tells `story` with both runtimes and compares. What volatile things it meets
+/// (ids, pids, times) it must not write down.
+#[track_caller]
+pub fn compare(case: &mut Case, engine: Engine, story: impl Fn(&mut Session)) {
+    let peer = std::env::var("PEER").unwrap_or_else(|_| {
+        // crun refuses hybrid hosts, and Debian 12's wants CAP_SYS_RESOURCE on v2.
+        let peer = if case.view == View::V1 {
+            "crun"
+        } else {
+            "runc"
+        };
+        find_program(peer).unwrap_or_else(|| skip(&format!("{peer} is not installed")))
+    });
+    let tested = case.runtime_path().to_owned();
+    let [mine, theirs] = [tested, peer].map(|path| {
+        let mut session = Session {
+            case,
+            runtime: Runtime { path },
+            engine,
+            transcript: Vec::new(),
+        };
+        story(&mut session);
+        session.end()
+    });
+    for (n, (mine, theirs)) in mine.iter().zip(&theirs).enumerate() {
+        assert_eq!(
+            mine, theirs,
+            "line {n} of the story: left is the runtime under test"
+        );
+    }
+    assert_eq!(mine.len(), theirs.len(), "one story is longer");
+}
+
+impl Session<'_> {
+    /// Runs the engine; the answer is not compared.
+    #[track_caller]
+    pub fn ask(&self, args: &[&str]) -> Finished {
+        self.command(args).run()
+    }
+
+    /// The engine's command, unfinished.
+    pub fn command(&self, args: &[&str]) -> Program {
+        (self.engine)(self.case, &self.runtime, args)
+    }
+
+    /// Runs the engine; exit code and stdout must be the peer's.
+    #[track_caller]
+    pub fn tell(&mut self, args: &[&str]) -> Finished {
+        let finished = self.ask(args);
+        self.write_down(&finished);
+        finished
+    }
+
+    /// Puts exit code and stdout of any command into the transcript.
+    pub fn write_down(&mut self, finished: &Finished) {
+        let line = finished.line.replace(&self.runtime.path, "RUNTIME");
+        self.note(&line, &format!("{:?} {}", finished.code(), finished.stdout));
+    }
+
+    /// Puts anything else into the transcript. The runtime's own name is no difference.
+    pub fn note(&mut self, what: &str, found: &str) {
+        let found = found.replace(&self.runtime.path, "RUNTIME");
+        self.transcript.push(format!("{what}: {found}"));
+    }
+
+    /// Writes down files of the cgroups that belong to a container of this id: every
+    /// hierarchy's file of these names.
+    pub fn note_cgroup_files(&mut self, id: &str, files: &[&str]) {
+        for directory in cgroup_directories(id) {
+            for name in files {
+                if let Ok(content) = fs::read_to_string(directory.join(name)) {
+                    self.note(name, &content);
+                }
+            }
+        }
+    }
+
+    /// Engines never remove the cgroup they were told to use, nor podman its
+    /// monitors'. Containers' own are the runtime's to remove: they stay, for the
+    /// suite to find.
+    fn remove_cgroup_parents(&self) {
+        let token = self.case.token();
+        for directory in cgroup_directories(token).iter().rev() {
+            let name = directory.file_name().unwrap_or_default();
+            if name == token || name == "conmon" {
+                let _ = fs::remove_dir(directory);
+            }
+        }
+    }
+
+    /// The engine cleans up behind containers after they have ended: waits for that.
+    #[track_caller]
+    fn end(self) -> Vec<String> {
+        let left = wait_for_no_descendants(PATIENCE);
+        assert!(left.is_empty(), "the engine's processes stay: {left:?}");
+        self.remove_cgroup_parents();
+        self.transcript
+    }
+}
+
+/// The cgroup of this test that an engine makes and leaves; what is in it must be gone.
+pub fn cgroup_parent(case: &Case) -> String {
+    format!("/{}", case.token())
+}
+
+/// Where a program is: in PATH, where only root looks, or where only podman does.
+pub fn find_program(name: &str) -> Option<String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let places = path
+        .split(':')
+        .chain(["/usr/sbin", "/sbin", "/usr/lib/podman"]);
+    let mut candidates = places.map(|place| Path::new(place).join(name));
+    let found = candidates.find(|path| path.is_file())?;
+    Some(found.to_string_lossy().into_owned())
+}
+
+/// Skips the test by the name of the first program that is missing.
+pub fn require(programs: &[&str]) {
+    for program in programs {
+        if find_program(program).is_none() {
+            skip(&format!("{program} is not installed (`make test-deps`)"));
+        }
+    }
+}
+
+/// Longer than the library's own limit: an engine starts a dozen programs.
+pub const PATIENCE: Duration = Duration::from_secs(120);

@@ -17,6 +17,7 @@ mod console;
 mod facts;
 mod host;
 mod suite;
+mod test;
 mod view;
 
 pub use bench::Bench;
@@ -26,5 +27,12 @@ pub use command::{Finished, Program, Running, wait_exit};
 pub use console::{ConsoleSocket, Terminal};
 pub use facts::{Facts, Mount};
 pub use host::{cgroup_directories, process_is_alive, wait_for_no_descendants};
-pub use suite::{Test, main, main_isolated, runtime_binary};
+pub use suite::{main, main_isolated, runtime_binary};
+pub use test::{Level, Test};
 pub use view::{Isolation, View};
+
+pub use runtime_tests_macros::{convention, may, must, should};
+
+/// For the macros alone.
+#[doc(hidden)]
+pub use inventory;

@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use crate::case::{Case, Skipped};
 use crate::command::wait_exit;
 use crate::host;
+use crate::test::Test;
 use crate::view::{Isolation, View};
 
 /// Told to the child that runs one test: `view::chapter::name`.
@@ -23,50 +24,20 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// The child's exit code for "cannot run here"; the reason is on stdout.
 const SKIPPED: u8 = 77;
 
-/// One test.
-#[derive(Debug, Clone, Copy)]
-pub struct Test {
-    /// `chapter::name`.
-    pub name: &'static str,
-    /// The test itself; it panics to fail.
-    pub run: fn(&mut Case),
-}
-
-/// Lists functions as tests of a chapter.
-#[macro_export]
-macro_rules! tests {
-    ($chapter:literal: $($function:path),* $(,)?) => {
-        &[$($crate::Test { name: concat!($chapter, "::", stringify!($function)), run: $function }),*]
-    };
-}
-
-/// Runs the tests that the command line asks for. `probe` is the path of the
-/// probe binary.
-pub fn main(probe: &str, chapters: &[&'static [Test]]) -> ExitCode {
-    run_suite(probe, chapters, &View::wanted(), None)
+/// Runs the tests of this binary that the command line asks for. `probe` is the
+/// path of the probe binary.
+pub fn main(probe: &str) -> ExitCode {
+    run_suite(probe, &View::wanted(), None)
 }
 
 /// [`main`] for tests that start daemons and make networks: each is isolated, and
 /// runs in `views` unless `VIEW` asks for others.
-pub fn main_isolated(
-    probe: &str,
-    chapters: &[&'static [Test]],
-    views: &[View],
-    isolation: Isolation,
-) -> ExitCode {
-    run_suite(probe, chapters, &View::wanted_or(views), Some(isolation))
+pub fn main_isolated(probe: &str, views: &[View], isolation: Isolation) -> ExitCode {
+    run_suite(probe, &View::wanted_or(views), Some(isolation))
 }
 
-fn run_suite(
-    probe: &str,
-    chapters: &[&'static [Test]],
-    views: &[View],
-    isolation: Option<Isolation>,
-) -> ExitCode {
-    let tests: Vec<Test> = chapters
-        .iter()
-        .flat_map(|chapter| chapter.iter().copied())
-        .collect();
+fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitCode {
+    let tests = Test::all();
     if let Ok(name) = std::env::var(CHILD) {
         return run_one(&name, &tests);
     }
@@ -81,7 +52,7 @@ fn run_suite(
     let mut trials = Vec::new();
     for &view in views {
         for test in &tests {
-            let name = format!("{}::{}", view.name(), test.name);
+            let name = format!("{}::{}", view.name(), test.name());
             let store = store.path().to_owned();
             let runner = {
                 let name = name.clone();
@@ -168,12 +139,12 @@ fn run_child(
     }
 }
 
-fn run_one(name: &str, tests: &[Test]) -> ExitCode {
+fn run_one(name: &str, tests: &[&Test]) -> ExitCode {
     let (view, rest) = name.split_once("::").expect("view::chapter::name");
     let view = View::parse(view).expect("a view");
     let test = tests
         .iter()
-        .find(|test| test.name == rest)
+        .find(|test| test.name() == rest)
         .expect("a known test");
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("subreaper");
     let store = PathBuf::from(std::env::var_os(STORE).expect("the store"));

@@ -3,15 +3,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use runtime_tests::{Case, Test, tests};
+use runtime_tests::{Case, convention, must};
 
 use crate::refused::check;
 
-pub const TESTS: &[Test] = tests!["command_line":
-    ids_on_create, ids_on_run, ids_on_every_other_command, ids_with_delete_force, planted_state_symlink, state_root_is_a_file, state_root_is_writable_for_others,
-    no_command, unknown_command, unknown_option, missing_id, too_many_arguments, bad_log_format, console_socket_missing, console_socket_is_a_file, console_socket_without_terminal,
-    pid_file_in_a_missing_directory, pid_file_is_a_directory, preserved_descriptor_is_not_open, preserve_fds_no_number, corrupt_state_is_cleared,
-];
+const CHAPTER: &str = "Bad command lines";
 
 const IDS: &[&str] = &[
     "..",
@@ -75,14 +71,21 @@ fn refuses_ids(case: &mut Case, command: &str) {
     }
 }
 
+#[must(
+    "If the ID provided is not unique across all containers within the scope of the runtime, or is not valid in any other way, the implementation MUST generate an error and a new container MUST NOT be created."
+)]
 fn ids_on_create(case: &mut Case) {
     refuses_ids(case, "create");
 }
 
+#[must(
+    "If the ID provided is ... not valid in any other way, the implementation MUST generate an error and a new container MUST NOT be created."
+)]
 fn ids_on_run(case: &mut Case) {
     refuses_ids(case, "run");
 }
 
+#[convention("An id that no container can have never becomes a path.")]
 fn ids_on_every_other_command(case: &mut Case) {
     case.only_corten();
     plant_decoys(case);
@@ -95,7 +98,9 @@ fn ids_on_every_other_command(case: &mut Case) {
     }
 }
 
-/// Whether it is an error or nothing to do: nothing outside is touched.
+#[convention(
+    "Whether `delete --force` of an impossible id is an error or nothing to do: nothing outside is touched."
+)]
 fn ids_with_delete_force(case: &mut Case) {
     plant_decoys(case);
     for id in bad_ids() {
@@ -105,7 +110,7 @@ fn ids_with_delete_force(case: &mut Case) {
     }
 }
 
-/// A symlink in the state root is no container.
+#[convention("A symlink in the state root is no container.")]
 fn planted_state_symlink(case: &mut Case) {
     case.only_corten();
     plant_decoys(case);
@@ -124,6 +129,7 @@ fn planted_state_symlink(case: &mut Case) {
     let _ = fs::remove_file(case.state_root().join("planted"));
 }
 
+#[convention("A state root that is a file is refused by name.")]
 fn state_root_is_a_file(case: &mut Case) {
     case.only_corten();
     let bundle = case.bundle();
@@ -140,7 +146,7 @@ fn state_root_is_a_file(case: &mut Case) {
     );
 }
 
-/// What others can write is not trusted.
+#[convention("A state root that others can write is not trusted.")]
 fn state_root_is_writable_for_others(case: &mut Case) {
     case.only_corten();
     let bundle = case.bundle();
@@ -158,15 +164,18 @@ fn state_root_is_writable_for_others(case: &mut Case) {
     );
 }
 
+#[convention("Without a command the usage is told and the exit code is not 0.")]
 fn no_command(case: &mut Case) {
     let finished = case.program(case.runtime_path()).run();
     assert!(finished.code().is_some(), "{}", finished.describe());
 }
 
+#[convention("An unknown command is an error that names it.")]
 fn unknown_command(case: &mut Case) {
     case.runtime().args(["stat", "x"]).run().fails();
 }
 
+#[convention("An unknown option is an error that names it.")]
 fn unknown_option(case: &mut Case) {
     case.runtime()
         .args(["state", "--no-such-option", "x"])
@@ -174,6 +183,7 @@ fn unknown_option(case: &mut Case) {
         .fails();
 }
 
+#[must("This operation MUST generate an error if it is not provided the container ID.")]
 fn missing_id(case: &mut Case) {
     for command in ["create", "run", "start", "state", "kill", "delete"] {
         let finished = case.runtime().args([command]).run().fails();
@@ -185,10 +195,12 @@ fn missing_id(case: &mut Case) {
     }
 }
 
+#[convention("More arguments than a command takes are an error.")]
 fn too_many_arguments(case: &mut Case) {
     case.runtime().args(["state", "one", "two"]).run().fails();
 }
 
+#[convention("A log format that is none is an error that names it.")]
 fn bad_log_format(case: &mut Case) {
     case.only_corten();
     let finished = case
@@ -210,6 +222,7 @@ fn refused_with(case: &mut Case, terminal: bool, options: &[&str], words: &[&str
     check(case.create_command(&bundle, &id, options).run(), words);
 }
 
+#[convention("A console socket that does not exist is an error that names it.")]
 fn console_socket_missing(case: &mut Case) {
     let path = case.directory.join("no.sock").display().to_string();
     refused_with(
@@ -220,6 +233,7 @@ fn console_socket_missing(case: &mut Case) {
     );
 }
 
+#[convention("A console socket that is a file is an error that names it.")]
 fn console_socket_is_a_file(case: &mut Case) {
     let path = case.directory.join("file");
     fs::write(&path, "").expect("file");
@@ -231,11 +245,16 @@ fn console_socket_is_a_file(case: &mut Case) {
     );
 }
 
+#[convention("A console socket without `process.terminal` is an error, not ignored.")]
 fn console_socket_without_terminal(case: &mut Case) {
     let path = case.directory.join("no.sock").display().to_string();
     refused_with(case, false, &["--console-socket", &path], &["console"]);
 }
 
+/// The pid file's directory is missing.
+#[must(
+    "Unless otherwise stated, generating an error MUST leave the state of the environment as if the operation were never attempted."
+)]
 fn pid_file_in_a_missing_directory(case: &mut Case) {
     let path = case.directory.join("no/pid").display().to_string();
     refused_with(
@@ -246,6 +265,10 @@ fn pid_file_in_a_missing_directory(case: &mut Case) {
     );
 }
 
+/// The pid file is a directory.
+#[must(
+    "Unless otherwise stated, generating an error MUST leave the state of the environment as if the operation were never attempted."
+)]
 fn pid_file_is_a_directory(case: &mut Case) {
     let path = case.directory.join("pid");
     fs::create_dir(&path).expect("mkdir");
@@ -257,7 +280,7 @@ fn pid_file_is_a_directory(case: &mut Case) {
     );
 }
 
-/// Engines leave holes: a descriptor that is not open is none to preserve.
+#[convention("Engines leave holes: a descriptor that is not open is none to preserve.")]
 fn preserved_descriptor_is_not_open(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -265,6 +288,7 @@ fn preserved_descriptor_is_not_open(case: &mut Case) {
     case.run_with(&bundle, &["--preserve-fds", "3"]).ok();
 }
 
+#[convention("`--preserve-fds` takes a number.")]
 fn preserve_fds_no_number(case: &mut Case) {
     case.only_corten();
     let bundle = case.bundle();
@@ -276,7 +300,7 @@ fn preserve_fds_no_number(case: &mut Case) {
         .says("many");
 }
 
-/// `delete --force` clears whatever is in the way, without following it.
+#[convention("`delete --force` clears whatever is in the way, without following it.")]
 fn corrupt_state_is_cleared(case: &mut Case) {
     case.only_corten();
     let kinds: &[(&str, &[u8])] = &[

@@ -3,17 +3,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use runtime_tests::{Bundle, Case, Test, tests};
+use runtime_tests::{Bundle, Case, convention, must};
 use serde_json::json;
 
 use crate::refused::{check, expect_refusal};
 
-pub const TESTS: &[Test] = tests!["document":
-    missing, empty, not_json, cut_off, trailing_garbage, an_array, null, a_number, byte_order_mark, not_utf8, raw_nul, huge_number,
-    fifty_megabytes, deep_arrays, deep_objects, deep_unknown_field_is_no_crash, many_mounts_are_no_crash, two_hundred_thousand_env, three_megabyte_argument,
-    config_is_a_directory, config_is_a_fifo, namespace_path_is_a_fifo, config_is_a_socket, config_is_a_symlink_loop, bundle_missing, bundle_is_a_file, bundle_path_with_dots,
-    root_is_a_symlink, root_not_readable_for_the_mapped_root, root_without_its_program, explain_tells_all_problems, first_problem_and_how_many_more, unknown_properties_are_ignored,
-];
+const CHAPTER: &str = "config.md: Documents";
 
 fn raw(case: &mut Case, bytes: &[u8], words: &[&str]) {
     let bundle = case.bundle();
@@ -21,19 +16,27 @@ fn raw(case: &mut Case, bytes: &[u8], words: &[&str]) {
     expect_refusal(case, &bundle, words);
 }
 
+/// There is no config.json in it.
+#[must("This operation MUST generate an error if it is not provided a path to the bundle.")]
 fn missing(case: &mut Case) {
     let bundle = case.bundle();
     expect_refusal(case, &bundle, &["config.json", "no such file or directory"]);
 }
 
+/// Here: nothing.
+#[must("This configuration file contains JSON.")]
 fn empty(case: &mut Case) {
     raw(case, b"", &["config.json"]);
 }
 
+/// Here: YAML or prose.
+#[must("This configuration file contains JSON.")]
 fn not_json(case: &mut Case) {
     raw(case, b"ociVersion: 1.0.2\n", &["config.json"]);
 }
 
+/// Here: half of it.
+#[must("This configuration file contains JSON.")]
 fn cut_off(case: &mut Case) {
     let bundle = case.bundle();
     let text = bundle.config.0.to_string();
@@ -41,30 +44,42 @@ fn cut_off(case: &mut Case) {
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+/// Here: and something after it.
+#[must("This configuration file contains JSON.")]
 fn trailing_garbage(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write_raw(format!("{}}}", bundle.config.0).as_bytes());
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+/// Here: an array.
+#[must("This configuration file contains a JSON object.")]
 fn an_array(case: &mut Case) {
     raw(case, b"[]", &["config.json"]);
 }
 
+/// Here: null.
+#[must("This configuration file contains a JSON object.")]
 fn null(case: &mut Case) {
     raw(case, b"null", &["config.json"]);
 }
 
+/// Here: a number.
+#[must("This configuration file contains a JSON object.")]
 fn a_number(case: &mut Case) {
     raw(case, b"42", &["config.json"]);
 }
 
+#[must(
+    "JSON texts MUST be encoded in UTF-8 and MUST NOT begin with a byte order mark. (RFC 8259, section 8.1)"
+)]
 fn byte_order_mark(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write_raw(format!("\u{feff}{}", bundle.config.0).as_bytes());
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+#[must("JSON text ... MUST be encoded using UTF-8. (RFC 8259, section 8.1)")]
 fn not_utf8(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/hostname", json!("MARK"));
@@ -76,6 +91,9 @@ fn not_utf8(case: &mut Case) {
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+#[must(
+    "All characters may be placed within the quotation marks, except for ... the control characters. (RFC 8259, section 7: MUST be escaped)"
+)]
 fn raw_nul(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/hostname", json!("MARK"));
@@ -87,6 +105,8 @@ fn raw_nul(case: &mut Case) {
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+/// A number that no integer type holds.
+#[must("Runtimes MUST generate an error when invalid or unsupported values are encountered.")]
 fn huge_number(case: &mut Case) {
     let bundle = case.bundle();
     let text = bundle
@@ -98,7 +118,7 @@ fn huge_number(case: &mut Case) {
     expect_refusal(case, &bundle, &[]);
 }
 
-/// Read to the limit and no further.
+#[convention("A config of fifty megabytes is read to the limit and no further.")]
 fn fifty_megabytes(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -113,15 +133,17 @@ fn nested(open: &str, close: &str, depth: usize) -> Vec<u8> {
     format!("{}1{}", open.repeat(depth), close.repeat(depth)).into_bytes()
 }
 
+#[convention("Arrays deeper than any config are refused, not a crash.")]
 fn deep_arrays(case: &mut Case) {
     raw(case, &nested("[", "]", 10_000), &["config.json"]);
 }
 
+#[convention("Objects deeper than any config are refused, not a crash.")]
 fn deep_objects(case: &mut Case) {
     raw(case, &nested("{\"a\":", "}", 10_000), &["config.json"]);
 }
 
-/// An unknown property is ignored; a bottomless one may be refused, but never crashes.
+#[convention("An unknown property is ignored; a bottomless one may be refused, but never crashes.")]
 fn deep_unknown_field_is_no_crash(case: &mut Case) {
     let bundle = case.bundle();
     let deep = String::from_utf8(nested("[", "]", 20_000)).expect("text");
@@ -144,6 +166,7 @@ fn ends_well(case: &mut Case, bundle: &Bundle) {
     }
 }
 
+#[convention("More mounts than the kernel allows are refused or made, never a crash.")]
 fn many_mounts_are_no_crash(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -159,6 +182,10 @@ fn many_mounts_are_no_crash(case: &mut Case) {
     ends_well(case, &bundle);
 }
 
+/// More environment than execve takes.
+#[must(
+    "If the runtime cannot apply a property as specified in the configuration, it MUST generate an error."
+)]
 fn two_hundred_thousand_env(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -168,6 +195,10 @@ fn two_hundred_thousand_env(case: &mut Case) {
     ends_well(case, &bundle);
 }
 
+/// A longer argument than execve takes.
+#[must(
+    "If the runtime cannot apply a property as specified in the configuration, it MUST generate an error."
+)]
 fn three_megabyte_argument(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true", &"x".repeat(3_000_000)]);
@@ -175,6 +206,7 @@ fn three_megabyte_argument(case: &mut Case) {
     expect_refusal(case, &bundle, &["process.args"]);
 }
 
+#[convention("A config.json that is a directory is refused by name.")]
 fn config_is_a_directory(case: &mut Case) {
     let bundle = case.bundle();
     fs::create_dir(bundle.path.join("config.json")).expect("mkdir");
@@ -182,6 +214,7 @@ fn config_is_a_directory(case: &mut Case) {
 }
 
 /// Nobody will ever write into it.
+#[convention("A config.json that is a FIFO is refused, not waited for.")]
 fn config_is_a_fifo(case: &mut Case) {
     let bundle = case.bundle();
     let path = bundle.path.join("config.json");
@@ -192,7 +225,10 @@ fn config_is_a_fifo(case: &mut Case) {
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
-/// The same: the file must not even be waited for.
+/// A FIFO, which nobody will ever write into.
+#[must(
+    "The runtime MUST generate an error if path is not associated with a namespace of type type."
+)]
 fn namespace_path_is_a_fifo(case: &mut Case) {
     let mut bundle = case.bundle();
     let path = bundle.path.join("fifo");
@@ -204,6 +240,7 @@ fn namespace_path_is_a_fifo(case: &mut Case) {
     expect_refusal(case, &bundle, &words);
 }
 
+#[convention("A config.json that is a socket is refused by name.")]
 fn config_is_a_socket(case: &mut Case) {
     let bundle = case.bundle();
     let _listener =
@@ -211,18 +248,23 @@ fn config_is_a_socket(case: &mut Case) {
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+#[convention("A config.json that is a loop of symlinks is refused by name.")]
 fn config_is_a_symlink_loop(case: &mut Case) {
     let bundle = case.bundle();
     symlink("config.json", bundle.path.join("config.json")).expect("symlink");
     expect_refusal(case, &bundle, &["config.json"]);
 }
 
+/// It leads to nothing.
+#[must("This operation MUST generate an error if it is not provided a path to the bundle.")]
 fn bundle_missing(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.path = case.directory.join("nowhere");
     expect_refusal(case, &bundle, &["nowhere", "no such file or directory"]);
 }
 
+/// It is a file.
+#[must("This operation MUST generate an error if it is not provided a path to the bundle.")]
 fn bundle_is_a_file(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.path = case.directory.join("file");
@@ -230,7 +272,7 @@ fn bundle_is_a_file(case: &mut Case) {
     expect_refusal(case, &bundle, &["file", "not a directory"]);
 }
 
-/// Not broken at all.
+#[convention("A bundle path with dots in it is not broken at all.")]
 fn bundle_path_with_dots(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -240,7 +282,8 @@ fn bundle_path_with_dots(case: &mut Case) {
     case.run_command(&bundle, &id, &[]).run().ok();
 }
 
-/// The bundle's author may mean it, but what it names is not what was checked.
+/// The bundle's author may mean a symlink, but what it names is not what was checked.
+#[must("A directory MUST exist at the path declared by the field (root.path).")]
 fn root_is_a_symlink(case: &mut Case) {
     let bundle = case.bundle();
     let real = bundle.path.join("real");
@@ -250,6 +293,10 @@ fn root_is_a_symlink(case: &mut Case) {
     expect_refusal(case, &bundle, &["root.path", "symlink"]);
 }
 
+/// A root that the mapped root cannot read.
+#[must(
+    "If the runtime cannot apply a property as specified in the configuration, it MUST generate an error."
+)]
 fn root_not_readable_for_the_mapped_root(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.user_namespace(100_000).args(&["/bin/true"]);
@@ -258,6 +305,10 @@ fn root_not_readable_for_the_mapped_root(case: &mut Case) {
     expect_refusal(case, &bundle, &["permission denied"]);
 }
 
+/// The program is not in the root.
+#[must(
+    "If the runtime cannot apply a property as specified in the configuration, it MUST generate an error."
+)]
 fn root_without_its_program(case: &mut Case) {
     let bundle = case.bundle();
     fs::remove_dir_all(bundle.rootfs()).expect("remove");
@@ -283,7 +334,7 @@ fn five_problems(case: &mut Case) -> Bundle {
     bundle
 }
 
-/// `explain` prints every problem of a config at once.
+#[convention("`explain` prints every problem of a config at once.")]
 fn explain_tells_all_problems(case: &mut Case) {
     case.only_corten();
     let bundle = five_problems(case);
@@ -305,14 +356,16 @@ fn explain_tells_all_problems(case: &mut Case) {
     }
 }
 
-/// `create` prints the first and says how many more.
+#[convention("`create` prints the first problem and says how many more there are.")]
 fn first_problem_and_how_many_more(case: &mut Case) {
     case.only_corten();
     let bundle = five_problems(case);
     expect_refusal(case, &bundle, &["4 more"]);
 }
 
-/// "Runtimes ... MUST ignore unknown properties."
+#[must(
+    "Runtimes ... MUST NOT generate an error if they encounter an unknown property. Instead, they MUST ignore unknown properties."
+)]
 fn unknown_properties_are_ignored(case: &mut Case) {
     let mut bundle = case.bundle();
     for pointer in [

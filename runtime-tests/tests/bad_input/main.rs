@@ -10,13 +10,5 @@ mod resources;
 mod values;
 
 fn main() -> std::process::ExitCode {
-    runtime_tests::main(
-        env!("CARGO_BIN_EXE_probe"),
-        &[
-            document::TESTS,
-            values::TESTS,
-            resources::TESTS,
-            command_line::TESTS,
-        ],
-    )
+    runtime_tests::main(env!("CARGO_BIN_EXE_probe"))
 }

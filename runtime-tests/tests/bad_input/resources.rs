@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::refused::broken;
 
-broken! { "resources";
+const CHAPTER: &str = "config-linux.md: Valid resources";
+
+broken! {
     memory_limit_text: ["linux.resources.memory.limit", "lots"] c => c.set("/linux/resources/memory", json!({"limit": "lots"}));
     memory_limit_fraction: ["linux.resources.memory.limit", "1.5"] c => c.set("/linux/resources/memory", json!({"limit": 1.5}));
     memory_limit_one_byte: ["linux.resources.memory.limit"] c => c.set("/linux/resources/memory", json!({"limit": 1}));

@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use crate::refused::broken;
 
+const CHAPTER: &str = "config.md: Valid values";
+
 fn rule(rules: Value) -> Value {
     json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
 }
 
-broken! { "values";
+broken! {
     version_two: ["ociVersion", "2.0.0"] c => c.set("/ociVersion", json!("2.0.0"));
     version_absent: ["ociVersion"] c => c.remove("", "ociVersion");
     version_no_version: ["ociVersion", "latest"] c => c.set("/ociVersion", json!("latest"));

@@ -3,14 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use runtime_tests::{Bundle, Case, Test, cgroup_directories, skip, tests};
+use runtime_tests::{Bundle, Case, cgroup_directories, convention, may, must, skip};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["cgroups":
-    path_is_below_every_root, path_absent_is_one_of_its_own, path_empty_is_one_of_its_own, path_relative, path_of_several_levels, path_with_colons, cgroup_is_removed_with_its_children, create_refuses_a_busy_cgroup,
-    program_is_inside, namespace_hides_the_path, memory, memory_swap, memory_is_enforced, memory_reservation_and_swappiness, cpu_shares, cpu_quota, cpuset, pids, pids_unlimited_never_fails, default_values_never_fail,
-    block_io_throttle, hugetlb, unified, device_rules_in_order, resources_absent, limits_are_inside_as_well, oom_kill_disabled,
-];
+const CHAPTER: &str = "config-linux.md: Control groups";
 
 /// The container's directory in the hierarchy of a controller.
 fn directory(token: &str, controller: &str) -> Option<PathBuf> {
@@ -71,8 +67,9 @@ fn sleeper(case: &mut Case) -> Bundle {
     bundle
 }
 
-/// "cgroupsPath (string, OPTIONAL) path to the cgroups": an absolute one is below the mount point
-/// of each hierarchy.
+#[must(
+    "In the case of an absolute path (starting with /), the runtime MUST take the path to be relative to the cgroups mount point."
+)]
 fn path_is_below_every_root(case: &mut Case) {
     let bundle = sleeper(case);
     let id = case.launch(&bundle);
@@ -112,17 +109,21 @@ fn own_cgroup(case: &mut Case, path: Option<&str>) {
     assert_eq!(cgroup_directories(&id), Vec::<PathBuf>::new());
 }
 
-/// "If cgroupsPath is not specified, implementations MAY define the default cgroups path."
+#[may(
+    "If the value (cgroupsPath) is not specified, the runtime MAY define the default cgroups path."
+)]
 fn path_absent_is_one_of_its_own(case: &mut Case) {
     own_cgroup(case, None);
 }
 
-/// Engines give an empty one; it never means the caller's.
+#[convention("Engines give an empty `cgroupsPath`; it never means the caller's.")]
 fn path_empty_is_one_of_its_own(case: &mut Case) {
     own_cgroup(case, Some(""));
 }
 
-/// "a relative path ... the runtime MAY interpret the path relative to a runtime-determined location".
+#[may(
+    "In the case of a relative path (not starting with /), the runtime MAY interpret the path relative to a runtime-determined location in the cgroups hierarchy."
+)]
 fn path_relative(case: &mut Case) {
     let mut bundle = sleeper(case);
     let path = format!("{}-relative/below", case.token());
@@ -148,7 +149,10 @@ fn remove_parents(case: &Case) {
     }
 }
 
-/// What the kubelet's driver gives.
+/// What the kubelet's driver gives: several levels.
+#[must(
+    "In the case of an absolute path (starting with /), the runtime MUST take the path to be relative to the cgroups mount point."
+)]
 fn path_of_several_levels(case: &mut Case) {
     let mut bundle = sleeper(case);
     let path = format!("/{}-pods/burstable/pod1/{}", case.token(), "c".repeat(64));
@@ -172,7 +176,7 @@ fn path_of_several_levels(case: &mut Case) {
     remove_parents(case);
 }
 
-/// The form for systemd, without systemd: a name like any other.
+#[convention("The form for systemd, without systemd: a name like any other.")]
 fn path_with_colons(case: &mut Case) {
     let mut bundle = sleeper(case);
     bundle.config.set(
@@ -185,6 +189,7 @@ fn path_with_colons(case: &mut Case) {
 }
 
 /// What the container made in its cgroup goes with it.
+#[must("Deleting a container MUST delete the resources that were created during the create step.")]
 fn cgroup_is_removed_with_its_children(case: &mut Case) {
     let bundle = sleeper(case);
     let id = case.launch(&bundle);
@@ -195,7 +200,7 @@ fn cgroup_is_removed_with_its_children(case: &mut Case) {
     assert_eq!(cgroup_directories(case.token()), Vec::<PathBuf>::new());
 }
 
-/// A cgroup with strangers in it is not taken over.
+#[convention("A cgroup with strangers in it is not taken over.")]
 fn create_refuses_a_busy_cgroup(case: &mut Case) {
     let bundle = sleeper(case);
     let id = case.launch(&bundle);
@@ -213,6 +218,9 @@ fn create_refuses_a_busy_cgroup(case: &mut Case) {
 }
 
 /// Every process of the container, from the first instruction on.
+#[must(
+    "cgroupsPath (string, OPTIONAL) path to the cgroups ... to control the container's processes"
+)]
 fn program_is_inside(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.without_namespace("cgroup");
@@ -244,7 +252,7 @@ fn program_is_inside(case: &mut Case) {
     }
 }
 
-/// A cgroup namespace makes the container's cgroup the root.
+#[must("cgroup: the container will have an isolated view of the cgroup hierarchy.")]
 fn namespace_hides_the_path(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -253,7 +261,7 @@ fn namespace_hides_the_path(case: &mut Case) {
     assert!(text.lines().any(|line| line.ends_with(":/")), "{text}");
 }
 
-/// "limit (int64, OPTIONAL) - sets limit of memory usage."
+#[must("memory.limit (int64, OPTIONAL) - sets limit of memory usage.")]
 fn memory(case: &mut Case) {
     files(
         case,
@@ -268,7 +276,7 @@ fn memory(case: &mut Case) {
     );
 }
 
-/// "swap (int64, OPTIONAL) - sets limit of memory+Swap usage."
+#[must("memory.swap (int64, OPTIONAL) - sets limit of memory+Swap usage.")]
 fn memory_swap(case: &mut Case) {
     if !case.view.is_unified()
         && fs::metadata("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes").is_err()
@@ -298,6 +306,7 @@ fn memory_swap(case: &mut Case) {
 }
 
 /// The kernel holds the container to it.
+#[must("memory.limit (int64, OPTIONAL) - sets limit of memory usage.")]
 fn memory_is_enforced(case: &mut Case) {
     if case.view.is_unified() && !has_v2("memory") {
         skip("no memory controller in this view");
@@ -317,7 +326,9 @@ fn memory_is_enforced(case: &mut Case) {
     assert_ne!(finished.stdout, "0\n", "{}", finished.describe());
 }
 
-/// "reservation", "swappiness".
+#[must(
+    "memory.reservation - sets soft limit of memory usage; memory.swappiness - sets swappiness parameter of vmscan."
+)]
 fn memory_reservation_and_swappiness(case: &mut Case) {
     if case.view.is_unified() {
         files(
@@ -343,7 +354,10 @@ fn memory_reservation_and_swappiness(case: &mut Case) {
     }
 }
 
-/// "shares (uint64, OPTIONAL)": on v2 by the quadratic formula, where 1024 is 100.
+/// On v2 by the quadratic formula, where 1024 is 100.
+#[must(
+    "cpu.shares (uint64, OPTIONAL) - specifies a relative share of CPU time available to the tasks in a cgroup."
+)]
 fn cpu_shares(case: &mut Case) {
     let weight = if case.is_corten() { "100" } else { "39" };
     files(
@@ -353,7 +367,9 @@ fn cpu_shares(case: &mut Case) {
     );
 }
 
-/// "quota", "period".
+#[must(
+    "cpu.quota - the total amount of time in microseconds for which all tasks in a cgroup can run during one period; cpu.period - the period of time."
+)]
 fn cpu_quota(case: &mut Case) {
     files(
         case,
@@ -371,7 +387,9 @@ fn cpu_quota(case: &mut Case) {
     );
 }
 
-/// "cpus", "mems".
+#[must(
+    "cpu.cpus - list of CPUs the container will run on; cpu.mems - list of memory nodes the container will run on."
+)]
 fn cpuset(case: &mut Case) {
     files(
         case,
@@ -383,7 +401,7 @@ fn cpuset(case: &mut Case) {
     );
 }
 
-/// "pids (object, OPTIONAL) ... limit (int64, REQUIRED)".
+#[must("pids.limit (int64, OPTIONAL) - specifies the maximum number of tasks in the cgroup.")]
 fn pids(case: &mut Case) {
     files(
         case,
@@ -392,7 +410,8 @@ fn pids(case: &mut Case) {
     );
 }
 
-/// "no limit" needs no controller.
+/// Needs no controller.
+#[must("pids.limit: -1 means no limit.")]
 fn pids_unlimited_never_fails(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -401,7 +420,7 @@ fn pids_unlimited_never_fails(case: &mut Case) {
     case.facts(&bundle);
 }
 
-/// Values that are the default or no limit need no controller.
+#[convention("Values that are the default or no limit need no controller.")]
 fn default_values_never_fail(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -418,7 +437,9 @@ fn default_values_never_fail(case: &mut Case) {
     case.facts(&bundle);
 }
 
-/// "throttleReadBpsDevice (array of objects, OPTIONAL)".
+#[must(
+    "blockIO.throttleReadBpsDevice (array of objects, OPTIONAL) - specifies a list of devices with their bytes-per-second read limits."
+)]
 fn block_io_throttle(case: &mut Case) {
     let Some((major, minor)) = whole_disk() else {
         skip("no block device to limit");
@@ -455,7 +476,9 @@ fn whole_disk() -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// "hugepageLimits (array of objects, OPTIONAL)".
+#[must(
+    "hugepageLimits (array of objects, OPTIONAL) represents the hugetlb controller which allows limiting the HugeTLB reservations."
+)]
 fn hugetlb(case: &mut Case) {
     files(
         case,
@@ -473,7 +496,9 @@ fn hugetlb(case: &mut Case) {
     );
 }
 
-/// "unified (object, OPTIONAL) allows cgroup v2 parameters to be set."
+#[must(
+    "unified (object, OPTIONAL) allows cgroup v2 parameters to be set and modified for the container."
+)]
 fn unified(case: &mut Case) {
     if !case.view.is_unified() || !has_v2("hugetlb") {
         skip("needs cgroup2 with the hugetlb controller");
@@ -491,7 +516,8 @@ fn unified(case: &mut Case) {
     );
 }
 
-/// "The runtime MUST apply entries in the listed order": a later rule wins.
+/// A later rule wins.
+#[must("The runtime MUST apply entries (of resources.devices) in the listed order.")]
 fn device_rules_in_order(case: &mut Case) {
     let mut bundle = case.bundle();
     for set in ["bounding", "effective", "permitted"] {
@@ -525,14 +551,14 @@ fn device_rules_in_order(case: &mut Case) {
     }
 }
 
-/// Without `resources` nothing is limited.
+#[convention("Without `resources` nothing is limited.")]
 fn resources_absent(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.remove("/linux", "resources");
     case.facts(&bundle);
 }
 
-/// What the host reads, the container reads.
+#[convention("What the host reads as a limit, the container reads.")]
 fn limits_are_inside_as_well(case: &mut Case) {
     let (file, wanted) = if case.view.is_unified() {
         ("/sys/fs/cgroup/hugetlb.2MB.max", "2097152")
@@ -556,7 +582,8 @@ fn limits_are_inside_as_well(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, &format!("cat {file}")), wanted);
 }
 
-/// "disableOOMKiller (bool, OPTIONAL)" exists on v1 only.
+/// On v1 only.
+#[must("memory.disableOOMKiller (bool, OPTIONAL) - enables or disables the OOM killer.")]
 fn oom_kill_disabled(case: &mut Case) {
     if case.view.is_unified() {
         skip("cgroup2 has no such switch");

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Test, tests};
+use runtime_tests::{Case, convention, must};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["command_line":
-    pid_file, pid_file_of_run, run_exit_codes, run_death_by_signal, run_leaves_nothing, run_keep, run_detach, stdin_is_inherited, stdout_and_stderr_are_apart, stdout_of_create_is_the_containers, bundle_is_the_working_directory, bundle_path_is_made_absolute, list_json, list_empty, list_table_and_quiet, version, log_json_is_one_line, log_text, success_is_silent, signals_of_the_foreground_runtime_are_forwarded, ids_of_every_form, environment_without_path_or_home,
-];
+const CHAPTER: &str = "Command line";
 
-/// Decimal, without a newline: engines parse the whole file.
+#[convention(
+    "The pid file of `create` holds decimal digits without a newline: engines parse the whole file."
+)]
 fn pid_file(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write();
@@ -32,7 +32,9 @@ fn pid_file(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The same for `run`; an old file is replaced.
+#[convention(
+    "The pid file of `run` holds decimal digits without a newline: engines parse the whole file."
+)]
 fn pid_file_of_run(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -54,7 +56,7 @@ fn pid_file_of_run(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// `run` ends as the program ends.
+#[convention("`run` ends with the exit code of the program.")]
 fn run_exit_codes(case: &mut Case) {
     for code in [0, 1, 42, 255] {
         let mut bundle = case.bundle();
@@ -65,7 +67,7 @@ fn run_exit_codes(case: &mut Case) {
     }
 }
 
-/// A death by signal n is 128+n.
+#[convention("`run` ends with 128+n when signal n ended the program.")]
 fn run_death_by_signal(case: &mut Case) {
     for (signal, code) in [("KILL", 137), ("TERM", 143)] {
         let mut bundle = case.bundle();
@@ -78,7 +80,7 @@ fn run_death_by_signal(case: &mut Case) {
     }
 }
 
-/// `run` deletes the container at its end, and the cgroup with it.
+#[convention("`run` deletes the container at its end, and the cgroup with it.")]
 fn run_leaves_nothing(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -92,7 +94,7 @@ fn run_leaves_nothing(case: &mut Case) {
         .says("does not exist");
 }
 
-/// `--keep` leaves it to be deleted.
+#[convention("`run --keep` leaves the container to be deleted.")]
 fn run_keep(case: &mut Case) {
     if case
         .runtime()
@@ -113,7 +115,7 @@ fn run_keep(case: &mut Case) {
     }
 }
 
-/// `--detach` returns when the program runs.
+#[convention("`run --detach` returns when the program runs.")]
 fn run_detach(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -124,7 +126,10 @@ fn run_detach(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The three standard descriptors are the caller's.
+/// They are the caller's.
+#[must(
+    "By default, only the stdin, stdout and stderr file descriptors are kept open for the application by the runtime."
+)]
 fn stdin_is_inherited(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/probe", "input"]);
@@ -135,7 +140,7 @@ fn stdin_is_inherited(case: &mut Case) {
     assert_eq!(finished.stdout.len(), text.len());
 }
 
-/// Two streams stay two.
+#[convention("stdout and stderr of the container stay two streams.")]
 fn stdout_and_stderr_are_apart(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("echo out; echo err >&2");
@@ -146,7 +151,7 @@ fn stdout_and_stderr_are_apart(case: &mut Case) {
     );
 }
 
-/// What the container says goes where `create` was told, not where `start` was.
+#[convention("What the container says goes where `create` was told, not where `start` was.")]
 fn stdout_of_create_is_the_containers(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("echo said; cat; exec >&-");
@@ -169,7 +174,7 @@ fn stdout_of_create_is_the_containers(case: &mut Case) {
     case.delete(&id);
 }
 
-/// Without `--bundle` it is the current directory.
+#[convention("Without `--bundle` the current directory is the bundle.")]
 fn bundle_is_the_working_directory(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["cat", "/etc/marker"]);
@@ -184,7 +189,7 @@ fn bundle_is_the_working_directory(case: &mut Case) {
     assert_eq!(finished.stdout, "of the root\n");
 }
 
-/// "bundle (string, REQUIRED) is the absolute path to the container's bundle directory."
+#[must("bundle (string, REQUIRED) is the absolute path to the container's bundle directory.")]
 fn bundle_path_is_made_absolute(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write();
@@ -197,7 +202,7 @@ fn bundle_path_is_made_absolute(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Engines read an array of states.
+#[convention("`list --format json` is an array of states.")]
 fn list_json(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -223,7 +228,7 @@ fn list_json(case: &mut Case) {
     case.destroy(&two);
 }
 
-/// Nothing is an empty array (or the null of old).
+#[convention("`list --format json` of nothing is an empty array (or the null of old).")]
 fn list_empty(case: &mut Case) {
     let finished = case.runtime().args(["list", "--format", "json"]).run().ok();
     let list: Value = serde_json::from_str(&finished.stdout).unwrap();
@@ -233,7 +238,7 @@ fn list_empty(case: &mut Case) {
     }
 }
 
-/// For people.
+#[convention("`list` is a table for people, `list --quiet` the ids alone.")]
 fn list_table_and_quiet(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -254,7 +259,8 @@ fn list_table_and_quiet(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// `NAME version X.Y.Z`, then `commit: ` or `spec: ` lines, and the word "version" only once.
+/// The word "version" appears only once.
+#[convention("`--version` is `NAME version X.Y.Z`, then `commit: ` or `spec: ` lines.")]
 fn version(case: &mut Case) {
     for flag in ["--version", "-v"] {
         let output = case
@@ -281,7 +287,7 @@ fn version(case: &mut Case) {
     }
 }
 
-/// Engines read `level`, `msg` and `time` of exactly one object per failure.
+#[convention("Engines read `level`, `msg` and `time` of exactly one JSON object per failure.")]
 fn log_json_is_one_line(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["no-such-program"]);
@@ -323,7 +329,7 @@ fn log_json_is_one_line(case: &mut Case) {
     }
 }
 
-/// The other format.
+#[convention("`--log-format text` has `time`, `level` and `msg` as words.")]
 fn log_text(case: &mut Case) {
     let log = case.directory.join("log");
     let path = log.to_string_lossy().into_owned();
@@ -345,7 +351,7 @@ fn log_text(case: &mut Case) {
         .fails();
 }
 
-/// Engines parse stdout and stderr together.
+#[convention("Nothing is printed on success: engines parse stdout and stderr together.")]
 fn success_is_silent(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -368,7 +374,7 @@ fn success_is_silent(case: &mut Case) {
     silent(case.runtime().args(["delete", &id]).run());
 }
 
-/// A signal to the foreground runtime is one to the container.
+#[convention("A signal to the foreground runtime is one to the container.")]
 fn signals_of_the_foreground_runtime_are_forwarded(case: &mut Case) {
     for (signal, code) in [("TERM", 21), ("INT", 22), ("HUP", 23), ("USR1", 24)] {
         let mut bundle = case.bundle();
@@ -388,7 +394,7 @@ fn signals_of_the_foreground_runtime_are_forwarded(case: &mut Case) {
     }
 }
 
-/// Letters, digits and `_+-.`.
+#[convention("An id has letters, digits and `_+-.`.")]
 fn ids_of_every_form(case: &mut Case) {
     for extra in ["_under", "+plus", ".dot", "-dash", "UPPER", "0"] {
         let mut bundle = case.bundle();
@@ -399,7 +405,7 @@ fn ids_of_every_form(case: &mut Case) {
     }
 }
 
-/// Engines call with hardly any environment, and with an empty XDG_RUNTIME_DIR.
+#[convention("Engines call with hardly any environment, and with an empty XDG_RUNTIME_DIR.")]
 fn environment_without_path_or_home(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["cat", "/etc/marker"]);

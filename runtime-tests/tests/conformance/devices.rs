@@ -2,15 +2,14 @@
 
 use std::fs;
 
-use runtime_tests::{Bundle, Case, Test, tests};
+use runtime_tests::{Bundle, Case, convention, may, must};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["devices":
-    default_nodes, standard_links, default_nodes_work, configured_nodes, configured_node_in_a_new_directory, fifo, same_node_is_no_error, other_file_in_its_place_is_an_error,
-    access_is_denied_by_default, access_is_granted, no_device_set_up_when_dev_is_bound, nodes_in_a_user_namespace, mode_default,
-];
+const CHAPTER: &str = "config-linux.md: Devices";
 
-/// "The runtime MUST supply /dev/null, zero, full, random, urandom, tty and ptmx."
+#[must(
+    "In addition to any devices configured with this setting, the runtime MUST also supply /dev/null, /dev/zero, /dev/full, /dev/random, /dev/urandom, /dev/tty and /dev/ptmx."
+)]
 fn default_nodes(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -31,7 +30,9 @@ fn default_nodes(case: &mut Case) {
     assert!(ptmx == "l pts/ptmx" || ptmx == "l /dev/pts/ptmx", "{ptmx}");
 }
 
-/// "/dev/fd, /dev/stdin, /dev/stdout, /dev/stderr" point into /proc/self/fd.
+#[must(
+    "Runtimes MUST create the following symlinks if the source file exists after processing mounts: /dev/fd, /dev/stdin, /dev/stdout, /dev/stderr."
+)]
 fn standard_links(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -49,6 +50,7 @@ fn standard_links(case: &mut Case) {
 }
 
 /// They are in the list of allowed devices, too.
+#[must("The runtime MUST also supply (the default devices).")]
 fn default_nodes_work(case: &mut Case) {
     let mut bundle = case.bundle();
     let line = "echo x > /dev/null && head -c 4 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c; \
@@ -56,7 +58,9 @@ fn default_nodes_work(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line), "4\n4\nfull");
 }
 
-/// "devices (array of objects, OPTIONAL) lists devices that MUST be available in the container."
+#[must(
+    "devices (array of objects, OPTIONAL) lists devices that MUST be available in the container."
+)]
 fn configured_nodes(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -72,6 +76,9 @@ fn configured_nodes(case: &mut Case) {
 }
 
 /// Directories on the way are made.
+#[must(
+    "devices (array of objects, OPTIONAL) lists devices that MUST be available in the container."
+)]
 fn configured_node_in_a_new_directory(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -87,7 +94,8 @@ fn configured_node_in_a_new_directory(case: &mut Case) {
     );
 }
 
-/// "type ... p": a FIFO needs no numbers.
+/// A FIFO needs no numbers.
+#[must("type (string, REQUIRED) - type of device: c, b, u or p.")]
 fn fifo(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -97,8 +105,10 @@ fn fifo(case: &mut Case) {
     assert_eq!(case.facts(&bundle).text("/dev/pipe"), "p - 622 0:0");
 }
 
-/// "If a file already exists at path that does not match the requested device, the runtime MUST
-/// generate an error": one that matches is fine.
+/// One that matches is fine.
+#[must(
+    "If a file already exists at path that does not match the requested device, the runtime MUST generate an error."
+)]
 fn same_node_is_no_error(case: &mut Case) {
     let mut bundle = case.bundle();
     let node = bundle.rootfs().join("node");
@@ -114,7 +124,9 @@ fn same_node_is_no_error(case: &mut Case) {
     assert!(case.run(&bundle).ok().stdout.starts_with("c 1:5 "));
 }
 
-/// The same sentence.
+#[must(
+    "If a file already exists at path that does not match the requested device, the runtime MUST generate an error."
+)]
 fn other_file_in_its_place_is_an_error(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -137,8 +149,8 @@ fn may_make_nodes(bundle: &mut Bundle) {
     }
 }
 
-/// "devices (array of objects, OPTIONAL) configures the device allowed list." What is not on it is
-/// refused, even to a process that may make nodes.
+/// What is not on it is refused, even to a process that may make nodes.
+#[must("devices (array of objects, OPTIONAL) configures the device allowed list.")]
 fn access_is_denied_by_default(case: &mut Case) {
     let mut bundle = case.bundle();
     may_make_nodes(&mut bundle);
@@ -148,6 +160,7 @@ fn access_is_denied_by_default(case: &mut Case) {
 }
 
 /// An allow rule after the deny rule.
+#[must("allow (boolean, REQUIRED) - whether the entry is allowed or denied.")]
 fn access_is_granted(case: &mut Case) {
     let mut bundle = case.bundle();
     may_make_nodes(&mut bundle);
@@ -157,7 +170,7 @@ fn access_is_granted(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line), "read\nno write");
 }
 
-/// A `/dev` that is a bind belongs to the caller: nothing is made in it.
+#[convention("A `/dev` that is a bind belongs to the caller: nothing is made in it.")]
 fn no_device_set_up_when_dev_is_bound(case: &mut Case) {
     let mut bundle = case.bundle();
     let source = case.directory.join("dev");
@@ -182,6 +195,9 @@ fn no_device_set_up_when_dev_is_bound(case: &mut Case) {
 }
 
 /// In a user namespace mknod is refused by the kernel; the nodes are there all the same.
+#[may(
+    "The runtime MAY supply them however it likes (with mknod, by bind mounting from the runtime mount namespace, using symlinks, etc.)."
+)]
 fn nodes_in_a_user_namespace(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.user_namespace(100_000);
@@ -203,7 +219,8 @@ fn nodes_in_a_user_namespace(case: &mut Case) {
     );
 }
 
-/// "fileMode (uint32, OPTIONAL)": engines see 0666 without it.
+/// Engines see 0666 without it.
+#[must("fileMode (uint32, OPTIONAL) - file mode for the device.")]
 fn mode_default(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(

@@ -2,12 +2,10 @@
 
 use std::fs;
 
-use runtime_tests::{Bundle, Case, Test, skip, tests};
+use runtime_tests::{Bundle, Case, convention, skip};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["engines":
-    docker_like, docker_like_privileged, podman_like, pause_like, pod_shares_network_ipc_and_processes, template_of_spec, template_of_spec_rootless, features,
-];
+const CHAPTER: &str = "Engines";
 
 pub const DOCKER_SECCOMP: &str = include_str!("../fixtures/docker-seccomp.json");
 
@@ -117,7 +115,7 @@ fn docker_bundle(case: &mut Case) -> Bundle {
     bundle
 }
 
-/// 30 bind mounts, Docker's default seccomp profile, masked paths, limits.
+#[convention("Docker: 30 bind mounts, the default seccomp profile, masked paths, limits.")]
 fn docker_like(case: &mut Case) {
     let mut bundle = docker_bundle(case);
     let facts = case.facts(&bundle);
@@ -137,7 +135,7 @@ fn docker_like(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line), wanted);
 }
 
-/// All capabilities, no seccomp, no masks, every device.
+#[convention("Docker, privileged: all capabilities, no seccomp, no masks, every device.")]
 fn docker_like_privileged(case: &mut Case) {
     let mut bundle = case.bundle();
     let own = fs::read_to_string("/proc/self/status").unwrap();
@@ -178,8 +176,9 @@ fn docker_like_privileged(case: &mut Case) {
     );
 }
 
-/// Podman: tmpfs mounts with tmpcopyup, a cgroup of several levels, /run/.containerenv, oom score,
-/// ulimits, rslave root, private cgroup namespace, annotations, init with uid 0.
+#[convention(
+    "Podman: tmpfs mounts with tmpcopyup, a cgroup of several levels, /run/.containerenv, oom score, ulimits, rslave root, private cgroup namespace, annotations, init with uid 0."
+)]
 fn podman_like(case: &mut Case) {
     let mut bundle = podman_bundle(case);
     let facts = case.facts(&bundle);
@@ -293,7 +292,7 @@ fn pause_bundle(case: &mut Case) -> Bundle {
     bundle
 }
 
-/// A sandbox: read-only root, an unknown user, nothing to do but to wait.
+#[convention("A sandbox: read-only root, an unknown user, nothing to do but to wait.")]
 fn pause_like(case: &mut Case) {
     let bundle = pause_bundle(case);
     let id = case.launch(&bundle);
@@ -318,7 +317,7 @@ fn pause_like(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The containers of a pod join the sandbox's namespaces.
+#[convention("The containers of a pod join the sandbox's namespaces.")]
 fn pod_shares_network_ipc_and_processes(case: &mut Case) {
     let sandbox = pause_bundle(case);
     let id = case.launch(&sandbox);
@@ -358,7 +357,7 @@ fn pod_shares_network_ipc_and_processes(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// `spec` writes a config that runs as it stands, but for the terminal.
+#[convention("`spec` writes a config that runs as it stands, but for the terminal.")]
 fn template_of_spec(case: &mut Case) {
     let mut bundle = case.bundle();
     case.runtime()
@@ -402,7 +401,7 @@ fn template_of_spec(case: &mut Case) {
     assert_eq!(facts.status("NoNewPrivs"), "1");
 }
 
-/// The rootless one has a user namespace that maps the caller.
+#[convention("`spec --rootless` has a user namespace that maps the caller.")]
 fn template_of_spec_rootless(case: &mut Case) {
     let bundle = case.bundle();
     case.runtime()
@@ -425,7 +424,7 @@ fn template_of_spec_rootless(case: &mut Case) {
     assert!(template["linux"].get("resources").is_none());
 }
 
-/// "features": JSON on stdout and nothing else.
+#[convention("`features` prints JSON on stdout and nothing else.")]
 fn features(case: &mut Case) {
     let finished = case.program(case.runtime_path()).args(["features"]).run();
     if !finished.status.success() {

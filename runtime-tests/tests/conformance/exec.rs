@@ -4,16 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use runtime_tests::{
-    Bundle, Case, ConsoleSocket, Facts, Finished, Program, Test, process_is_alive, tests,
+    Bundle, Case, ConsoleSocket, Facts, Finished, Program, convention, must, process_is_alive,
 };
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["exec":
-    joins_every_namespace, is_in_the_cgroup,
-    exit_codes, missing_program, program_that_is_none, input_and_output, signals_are_passed_on, detach_and_pid_file, detached_process_is_the_callers, terminal_over_a_socket, terminal_needs_a_receiver, preserve_fds,
-    in_a_created_container, in_a_stopped_container, in_a_paused_container, ignore_paused, in_a_missing_container, shared_pid_namespace, shared_mount_namespace, user_namespace, host_pid_namespace,
-    session_keyring, below_the_cgroup, cgroup_outside_is_refused, moved_init, ends_with_the_container, many_in_a_row, eight_at_once, cpu_affinity,
-];
+const CHAPTER: &str = "exec";
 
 /// A running container that does nothing.
 pub fn launch(case: &mut Case, bundle: &mut Bundle) -> String {
@@ -66,7 +61,7 @@ fn namespace(pid: i32, file: &str) -> String {
         .to_string()
 }
 
-/// Those of init, all of them.
+#[convention("`exec` joins the namespaces of init, all of them.")]
 fn joins_every_namespace(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -104,7 +99,7 @@ fn cgroups(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap()
 }
 
-/// In every hierarchy.
+#[convention("`exec` is in the container's cgroup of every hierarchy.")]
 fn is_in_the_cgroup(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -114,6 +109,7 @@ fn is_in_the_cgroup(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` ends with the exit code of the program, or 128+n.")]
 fn exit_codes(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -130,7 +126,7 @@ fn exit_codes(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// podman makes 127 of these words.
+#[convention("The words for a missing program, of which podman makes 127.")]
 fn missing_program(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -140,7 +136,7 @@ fn missing_program(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// And 126 of these.
+#[convention("The words for a program that cannot be executed, of which podman makes 126.")]
 fn program_that_is_none(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -149,6 +145,7 @@ fn program_that_is_none(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("The three standard descriptors of `exec` are the caller's.")]
 fn input_and_output(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -167,6 +164,7 @@ fn input_and_output(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("A signal to `exec` is one to its process.")]
 fn signals_are_passed_on(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -180,7 +178,9 @@ fn signals_are_passed_on(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The pid alone, without a newline, complete when `exec` returns.
+#[convention(
+    "The pid file of `exec` is the pid alone, without a newline, complete when `exec` returns."
+)]
 fn detach_and_pid_file(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -192,7 +192,9 @@ fn detach_and_pid_file(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// conmon and the shim wait for it themselves.
+#[convention(
+    "A detached process of `exec` is the caller's child: conmon and the shim wait for it themselves."
+)]
 fn detached_process_is_the_callers(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -202,7 +204,7 @@ fn detached_process_is_the_callers(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// As conmon does it.
+#[convention("`exec --tty` sends the master over `--console-socket`, as conmon asks it to.")]
 fn terminal_over_a_socket(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -236,6 +238,7 @@ fn terminal_over_a_socket(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("A detached terminal needs somebody who receives it.")]
 fn terminal_needs_a_receiver(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -253,6 +256,7 @@ fn terminal_needs_a_receiver(case: &mut Case) {
 }
 
 /// Three are open, two are wanted, one is not.
+#[convention("`exec --preserve-fds` passes the asked descriptors and no other.")]
 fn preserve_fds(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -269,6 +273,7 @@ fn preserve_fds(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` works in a container that is created.")]
 fn in_a_created_container(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/sleep", "1000"]);
@@ -279,6 +284,7 @@ fn in_a_created_container(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` in a stopped container is an error.")]
 fn in_a_stopped_container(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -287,6 +293,7 @@ fn in_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
+#[convention("`exec` in a paused container is an error.")]
 fn in_a_paused_container(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -297,7 +304,9 @@ fn in_a_paused_container(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// It starts when the container is resumed; until then nobody is kept from anything.
+#[convention(
+    "`exec --ignore-paused` starts when the container is resumed; until then nobody is kept from anything."
+)]
 fn ignore_paused(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -315,11 +324,13 @@ fn ignore_paused(case: &mut Case) {
     assert_eq!(running.finish().fails().stdout, "");
 }
 
+#[convention("`exec` in a missing container is an error, in words that engines match.")]
 fn in_a_missing_container(case: &mut Case) {
     refused(case, &[], "no-such", &["/bin/true"]).says("does not exist");
 }
 
-/// A pod: the second container lives in the first one's pid namespace.
+/// The second container lives in the first one's.
+#[convention("`exec` joins the pid namespace of a pod.")]
 fn shared_pid_namespace(case: &mut Case) {
     let mut sandbox = case.bundle();
     let first = launch(case, &mut sandbox);
@@ -345,7 +356,7 @@ fn shared_pid_namespace(case: &mut Case) {
     case.destroy(&first);
 }
 
-/// Without a mount namespace of its own the root is that of a chroot.
+#[convention("`exec` without a mount namespace of the container's own enters its root by chroot.")]
 fn shared_mount_namespace(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -361,6 +372,7 @@ fn shared_mount_namespace(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` joins a user namespace, with the identity mapped there.")]
 fn user_namespace(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.give_directories_to(100_000);
@@ -383,6 +395,7 @@ fn user_namespace(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` in a container that has the host's pid namespace.")]
 fn host_pid_namespace(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.without_namespace("pid");
@@ -399,7 +412,9 @@ fn host_pid_namespace(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The container's own, not the caller's and not another one of the same name.
+#[convention(
+    "`exec` has the container's session keyring, not the caller's and not another one of the same name."
+)]
 fn session_keyring(case: &mut Case) {
     for first in [0, 100_000] {
         let mut bundle = case.bundle();
@@ -442,6 +457,7 @@ fn directories_of(case: &Case) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
+#[convention("`exec --cgroup` puts the process below the container's cgroup.")]
 fn below_the_cgroup(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -468,6 +484,7 @@ fn below_the_cgroup(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec --cgroup` never leads out of the container's cgroup.")]
 fn cgroup_outside_is_refused(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -478,7 +495,9 @@ fn cgroup_outside_is_refused(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// An init like systemd's: it has moved below and enabled a controller for others.
+#[convention(
+    "`exec` works when init has moved below and enabled a controller for others, as systemd's does."
+)]
 fn moved_init(case: &mut Case) {
     if !case.view.is_unified() {
         runtime_tests::skip("a rule of cgroup v2");
@@ -505,7 +524,7 @@ fn moved_init(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// A pid namespace takes its processes along.
+#[convention("The end of the pid namespace ends the processes of `exec`.")]
 fn ends_with_the_container(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -515,6 +534,7 @@ fn ends_with_the_container(case: &mut Case) {
     running.finish().exits(137);
 }
 
+#[convention("`exec` leaves nothing behind, often in a row.")]
 fn many_in_a_row(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -534,6 +554,7 @@ fn many_in_a_row(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("Eight `exec` at once do not disturb each other.")]
 fn eight_at_once(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -560,7 +581,7 @@ fn eight_at_once(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "execCPUAffinity (object, OPTIONAL) specifies CPU affinity used to execute the process."
+#[must("execCPUAffinity (object, OPTIONAL) specifies CPU affinity used to execute the process.")]
 fn cpu_affinity(case: &mut Case) {
     if !Path::new("/sys/devices/system/cpu/cpu1").exists() {
         runtime_tests::skip("one CPU only");

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use runtime_tests::{Bundle, Case, Facts, Test, tests};
+use runtime_tests::{Bundle, Case, Facts, convention};
 use serde_json::json;
 
 use crate::exec::{detached, end, exec, facts, launch};
 
-pub const TESTS: &[Test] = tests!["exec_hostile":
-    working_directory_is_no_descriptor, program_is_no_descriptor, no_leaked_descriptors, joiners_show_nothing_of_the_host, joiners_show_nothing_in_a_pod, program_that_is_the_joiner, odd_process_files,
-];
+const CHAPTER: &str = "exec in a hostile container";
 
-/// CVE-2024-21626: a directory that a descriptor of ours leads to is none of the container's.
+#[convention(
+    "CVE-2024-21626: a directory that a descriptor of ours leads to is none of the container's."
+)]
 fn working_directory_is_no_descriptor(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -33,7 +33,9 @@ fn working_directory_is_no_descriptor(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// And neither is a program.
+#[convention(
+    "A program that a descriptor of ours leads to is none of the container's (CVE-2024-21626)."
+)]
 fn program_is_no_descriptor(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -55,7 +57,7 @@ fn program_is_no_descriptor(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// What the caller leaked to the runtime stays there.
+#[convention("What the caller leaked to the runtime does not reach a process of `exec`.")]
 fn no_leaked_descriptors(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -140,8 +142,9 @@ fn hunt(case: &Case, hunter: &Bundle, target: &str, rounds: usize) {
     }
 }
 
-/// CVE-2019-5736, CVE-2016-9962: whatever an attacker with every right finds of a
-/// process on its way in, it is neither the host's binary nor a descriptor of the host.
+#[convention(
+    "CVE-2019-5736, CVE-2016-9962: whatever an attacker with every right finds of a process on its way in, it is neither the host's binary nor a descriptor of the host."
+)]
 fn joiners_show_nothing_of_the_host(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -152,7 +155,9 @@ fn joiners_show_nothing_of_the_host(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The attacker is in another container of the pod.
+#[convention(
+    "CVE-2019-5736, CVE-2016-9962 in a pod: the attacker is in another container that shares the pid namespace."
+)]
 fn joiners_show_nothing_in_a_pod(case: &mut Case) {
     case.only_corten();
     let mut sandbox = case.bundle();
@@ -170,7 +175,7 @@ fn joiners_show_nothing_in_a_pod(case: &mut Case) {
     case.destroy(&first);
 }
 
-/// The program is a script whose interpreter is whoever executes it.
+#[convention("CVE-2019-5736: a program that is a script whose interpreter is whoever executes it.")]
 fn program_that_is_the_joiner(case: &mut Case) {
     let mut bundle = case.bundle();
     give_everything(&mut bundle);
@@ -185,7 +190,7 @@ fn program_that_is_the_joiner(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// One line each, whatever an engine sends.
+#[convention("An odd `--process` file is an error of one line.")]
 fn odd_process_files(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();

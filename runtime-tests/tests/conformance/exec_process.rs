@@ -2,14 +2,12 @@
 
 use std::fs;
 
-use runtime_tests::{Bundle, Case, Facts, Test, tests};
+use runtime_tests::{Bundle, Case, Facts, convention, must};
 use serde_json::{Value, json};
 
 use crate::exec::{exec, facts, launch, probe_process, refused, write_process};
 
-pub const TESTS: &[Test] = tests!["exec_process":
-    identity_of_the_container, user_by_option, additional_gids, odd_users_are_refused, a_number_is_no_name, capabilities_of_the_container, capability_by_option, capabilities_of_non_root, no_new_privileges_are_kept, seccomp_is_kept, seccomp_without_no_new_privileges, limits_are_kept, environment, home, working_directory, working_directory_must_exist, process_file, process_file_keeps_no_new_privileges, our_copy_of_the_config, options_stop_at_the_id,
-];
+const CHAPTER: &str = "exec: the process";
 
 /// What the probe sees, executed from a `--process` file.
 #[track_caller]
@@ -19,6 +17,7 @@ fn facts_of_file(case: &Case, id: &str, process: &Value) -> Facts {
     Facts::parse(&finished.stdout)
 }
 
+#[convention("Without options `exec` has the identity of the container's process.")]
 fn identity_of_the_container(case: &mut Case) {
     let mut bundle = case.bundle();
     let user = json!({"uid": 1000, "gid": 1001, "additionalGids": [5, 7], "umask": 63});
@@ -34,6 +33,7 @@ fn identity_of_the_container(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec --user` takes numbers and the container's names.")]
 fn user_by_option(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -48,6 +48,7 @@ fn user_by_option(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec --additional-gids` adds groups.")]
 fn additional_gids(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -56,7 +57,7 @@ fn additional_gids(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// None of them may become anybody, least of all root.
+#[convention("An odd `--user` becomes nobody else, least of all root.")]
 fn odd_users_are_refused(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -84,7 +85,7 @@ fn odd_users_are_refused(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// CVE-2016-3697: the image's passwd file does not turn a number into somebody else.
+#[convention("CVE-2016-3697: the image's passwd file does not turn a number into somebody else.")]
 fn a_number_is_no_name(case: &mut Case) {
     let mut bundle = case.bundle();
     fs::write(bundle.rootfs().join("etc/passwd"), "1:x:0:0::/:/bin/sh\n").unwrap();
@@ -93,6 +94,7 @@ fn a_number_is_no_name(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("Without options `exec` has the capabilities of the container's process.")]
 fn capabilities_of_the_container(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -108,7 +110,9 @@ fn capabilities_of_the_container(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// CVE-2022-29162: never inheritable, never ambient.
+#[convention(
+    "`exec --cap` adds to the effective, permitted and bounding sets, never to inheritable or ambient (CVE-2022-29162)."
+)]
 fn capability_by_option(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -124,7 +128,7 @@ fn capability_by_option(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// CVE-2016-8867
+#[convention("A user other than root has no capabilities in `exec` (CVE-2016-8867).")]
 fn capabilities_of_non_root(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/noNewPrivileges", json!(false));
@@ -136,6 +140,7 @@ fn capabilities_of_non_root(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` keeps noNewPrivileges of the container.")]
 fn no_new_privileges_are_kept(case: &mut Case) {
     for (wanted, options, seen) in [
         (true, &[][..], "1"),
@@ -157,6 +162,7 @@ fn refuse_mkdir(bundle: &mut Bundle) {
     bundle.config.set("/linux/seccomp", profile);
 }
 
+#[convention("`exec` loads the container's seccomp filter.")]
 fn seccomp_is_kept(case: &mut Case) {
     let mut bundle = case.bundle();
     refuse_mkdir(&mut bundle);
@@ -168,6 +174,7 @@ fn seccomp_is_kept(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` loads the seccomp filter when new privileges are allowed, too.")]
 fn seccomp_without_no_new_privileges(case: &mut Case) {
     let mut bundle = case.bundle();
     refuse_mkdir(&mut bundle);
@@ -185,6 +192,7 @@ fn seccomp_without_no_new_privileges(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec` has the container's rlimits and oom score.")]
 fn limits_are_kept(case: &mut Case) {
     let mut bundle = case.bundle();
     let limits = json!([{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}]);
@@ -197,6 +205,7 @@ fn limits_are_kept(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec --env` adds to the container's environment.")]
 fn environment(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.push("/process/env", json!("KEPT=1"));
@@ -209,7 +218,7 @@ fn environment(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// From the container's own passwd file.
+#[convention("HOME of `exec` is from the container's own passwd file.")]
 fn home(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -221,6 +230,7 @@ fn home(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec --cwd` is a directory of the container.")]
 fn working_directory(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/cwd", json!("/var"));
@@ -230,6 +240,7 @@ fn working_directory(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("A working directory of `exec` that is not there is an error.")]
 fn working_directory_must_exist(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -238,7 +249,8 @@ fn working_directory_must_exist(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// All that engines use: it says everything itself.
+/// All that engines use.
+#[convention("`exec --process FILE` says everything itself.")]
 fn process_file(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -251,6 +263,7 @@ fn process_file(case: &mut Case) {
 }
 
 /// Nobody gains privileges by leaving something out.
+#[convention("`exec --process` without noNewPrivileges keeps the container's.")]
 fn process_file_keeps_no_new_privileges(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -262,7 +275,8 @@ fn process_file_keeps_no_new_privileges(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "Any updates to config.json after this step MUST NOT affect the container."
+/// `exec` reads our own copy.
+#[must("Any updates to config.json after this step MUST NOT affect the container.")]
 fn our_copy_of_the_config(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -276,6 +290,7 @@ fn our_copy_of_the_config(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("Options end at the container's id; what follows is the program's.")]
 fn options_stop_at_the_id(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);

@@ -3,14 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use runtime_tests::{Bundle, Case, Test, tests};
+use runtime_tests::{Bundle, Case, convention, must};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["hooks":
-    order, state_on_stdin, state_in_container_hooks, namespaces, mounts_are_done_before_create_runtime, prestart_sees_the_namespaces_of_pid, create_container_sees_the_root_before_pivot,
-    start_container_runs_inside, poststart_after_start, poststop_after_the_container_is_gone, failing_create_hook_undoes_all, failing_start_container_hook_stops,
-    failing_poststop_is_a_warning, timeout, environment_is_the_hooks_own, arguments_default_to_the_path, a_hook_need_not_read_its_stdin, cgroup_limits_are_in_force, output_of_a_failed_hook_is_told,
-];
+const CHAPTER: &str = "config.md: POSIX-platform hooks";
 
 const KINDS: [&str; 6] = [
     "prestart",
@@ -49,7 +45,8 @@ fn read(log: &Path, name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// "Hooks MUST be called in the listed order", each kind at its moment.
+/// Each kind at its moment.
+#[must("Hooks MUST be called in the listed order.")]
 fn order(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -95,7 +92,9 @@ fn order(case: &mut Case) {
     assert!(read(&log, "order").ends_with(&lines(&["poststop"])));
 }
 
-/// "The state of the container MUST be passed to hooks over stdin."
+#[must(
+    "The state of the container MUST be passed to hooks over stdin so that they may do work appropriate to the current state of the container."
+)]
 fn state_on_stdin(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -142,6 +141,7 @@ fn state_on_stdin(case: &mut Case) {
 }
 
 /// The hooks inside get it too; the pid is the one they can see.
+#[must("The state of the container MUST be passed to hooks over stdin.")]
 fn state_in_container_hooks(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -164,7 +164,9 @@ fn state_in_container_hooks(case: &mut Case) {
     }
 }
 
-/// "executed in the runtime namespace" or "in the container namespace".
+#[must(
+    "The createRuntime hooks MUST be executed in the runtime namespace. The createContainer hooks MUST be executed in the container namespace."
+)]
 fn namespaces(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -197,7 +199,10 @@ fn namespaces(case: &mut Case) {
     }
 }
 
-/// "after the runtime environment has been created ... and before the pivot_root": the mounts are there.
+/// The mounts are there.
+#[must(
+    "The createRuntime hooks MUST be called as part of the create operation after the runtime environment has been created ... but before the pivot_root or any equivalent operation has been executed."
+)]
 fn mounts_are_done_before_create_runtime(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -218,6 +223,9 @@ fn mounts_are_done_before_create_runtime(case: &mut Case) {
 }
 
 /// What network plugins need: the pid in the state leads to the container's namespaces.
+#[must(
+    "The prestart hooks MUST be called as part of the create operation after the runtime environment has been created."
+)]
 fn prestart_sees_the_namespaces_of_pid(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -232,7 +240,8 @@ fn prestart_sees_the_namespaces_of_pid(case: &mut Case) {
     assert_eq!(read(&log, "net"), finished.stdout);
 }
 
-/// "The path is resolved in the runtime namespace", and the host's files are still in reach.
+/// The host's files are still in reach.
+#[must("The createContainer hooks' path MUST resolve in the runtime namespace.")]
 fn create_container_sees_the_root_before_pivot(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -251,7 +260,9 @@ fn create_container_sees_the_root_before_pivot(case: &mut Case) {
     assert_eq!(read(&log, "marker"), "of the root\n");
 }
 
-/// "startContainer ... MUST be executed in the container namespace", its path looked up inside.
+#[must(
+    "The startContainer hooks' path MUST resolve in the container namespace. The startContainer hooks MUST be executed in the container namespace."
+)]
 fn start_container_runs_inside(case: &mut Case) {
     let mut bundle = case.bundle();
     log(case, &mut bundle);
@@ -270,8 +281,10 @@ fn start_container_runs_inside(case: &mut Case) {
     assert_eq!(case.run(&bundle).ok().stdout, "of the root\nargument\n");
 }
 
-/// "poststart ... MUST be called after the user-specified process is executed but before the start
-/// operation returns": not already during create.
+/// Not already during create.
+#[must(
+    "The poststart hooks MUST be called after the user-specified process is executed but before the start operation returns."
+)]
 fn poststart_after_start(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -288,7 +301,9 @@ fn poststart_after_start(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "poststop ... MUST be called after the container is deleted but before the delete operation returns."
+#[must(
+    "The poststop hooks MUST be called after the container is deleted but before the delete operation returns."
+)]
 fn poststop_after_the_container_is_gone(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -306,8 +321,9 @@ fn poststop_after_the_container_is_gone(case: &mut Case) {
     assert_eq!(read(&log, "poststop"), "done\n");
 }
 
-/// "If any hook fails, the runtime MUST generate an error, stop the container, and continue the
-/// lifecycle at deletion."
+#[must(
+    "The createRuntime hooks MUST be invoked by the runtime. If any hook fails, the runtime MUST generate an error, stop the container, and continue the lifecycle at step 12."
+)]
 fn failing_create_hook_undoes_all(case: &mut Case) {
     for kind in ["prestart", "createRuntime", "createContainer"] {
         let mut bundle = case.bundle();
@@ -323,7 +339,9 @@ fn failing_create_hook_undoes_all(case: &mut Case) {
     }
 }
 
-/// The same for `startContainer`: the program never runs.
+#[must(
+    "The startContainer hooks MUST be invoked by the runtime. If any hook fails, the runtime MUST generate an error, stop the container, and continue the lifecycle at step 12."
+)]
 fn failing_start_container_hook_stops(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -342,7 +360,9 @@ fn failing_start_container_hook_stops(case: &mut Case) {
     case.runtime().args(["delete", "--force", &id]).run().ok();
 }
 
-/// "If any poststop hook fails, the runtime MUST log a warning, but the remaining hooks and lifecycle continue."
+#[must(
+    "If any poststop hook fails, the runtime MUST log a warning, but the remaining hooks and lifecycle continue as if the hook had succeeded."
+)]
 fn failing_poststop_is_a_warning(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -361,7 +381,7 @@ fn failing_poststop_is_a_warning(case: &mut Case) {
     }
 }
 
-/// "timeout (int, OPTIONAL) is the number of seconds before aborting the hook."
+#[must("timeout (int, OPTIONAL) is the number of seconds before aborting the hook.")]
 fn timeout(case: &mut Case) {
     let mut bundle = case.bundle();
     let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "exec sleep 1000"], "timeout": 1});
@@ -372,7 +392,10 @@ fn timeout(case: &mut Case) {
     assert!(finished.took.as_secs() < 30, "{}", finished.describe());
 }
 
-/// "env (array of strings, OPTIONAL)": nothing else, and nothing of the container's.
+/// Nothing else, and nothing of the container's.
+#[must(
+    "env (array of strings, OPTIONAL) with the same semantics as IEEE Std 1003.1-2008's environ."
+)]
 fn environment_is_the_hooks_own(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -405,7 +428,9 @@ fn environment_is_the_hooks_own(case: &mut Case) {
     }
 }
 
-/// "args (array of strings, OPTIONAL) with the same semantics as POSIX execv's argv."
+#[must(
+    "args (array of strings, OPTIONAL) with the same semantics as IEEE Std 1003.1-2008 execv's argv."
+)]
 fn arguments_default_to_the_path(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = log(case, &mut bundle);
@@ -424,7 +449,9 @@ fn arguments_default_to_the_path(case: &mut Case) {
     assert_eq!(read(&log, "args"), format!("{} 0\n", script.display()));
 }
 
-/// A hook that leaves at once must not hurt the runtime with a broken pipe.
+#[convention(
+    "A hook that leaves without reading its stdin does not hurt the runtime with a broken pipe."
+)]
 fn a_hook_need_not_read_its_stdin(case: &mut Case) {
     let mut bundle = case.bundle();
     for kind in KINDS {
@@ -438,7 +465,7 @@ fn a_hook_need_not_read_its_stdin(case: &mut Case) {
     case.run(&bundle).ok();
 }
 
-/// Engines expect the limits to be in force when these hooks run.
+#[convention("The limits of the cgroup are in force when the hooks of `create` run.")]
 fn cgroup_limits_are_in_force(case: &mut Case) {
     if case.view.is_unified() {
         runtime_tests::skip("the memory controller is looked for on v1");
@@ -464,7 +491,7 @@ fn cgroup_limits_are_in_force(case: &mut Case) {
     assert_eq!(read(&log, "limit"), "67108864\n");
 }
 
-/// The error names the hook and repeats what it said.
+#[convention("The error of a failed hook names it and repeats what it said.")]
 fn output_of_a_failed_hook_is_told(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle

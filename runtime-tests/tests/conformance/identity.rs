@@ -1,13 +1,9 @@
 //! config.md, "User" and "Linux Process": who the program is and what it may do.
 
-use runtime_tests::{Bundle, Case, Facts, Test, tests};
+use runtime_tests::{Bundle, Case, Facts, convention, must, should};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["identity":
-    uid_and_gid, gid_alone, additional_gids, no_additional_gids, high_ids, capabilities_of_each_set,
-    capabilities_absent_sets_are_empty, capabilities_of_non_root_are_dropped, ambient_capabilities, unknown_capability_is_ignored,
-    capability_the_host_lacks_is_no_error, all_capabilities_work, capability_is_enforced, kept_capability_works, session_keyring_is_new,
-];
+const CHAPTER: &str = "config.md: User and capabilities";
 
 const KILL: u64 = 1 << 5;
 const NET_BIND_SERVICE: u64 = 1 << 10;
@@ -15,7 +11,9 @@ const AUDIT_WRITE: u64 = 1 << 29;
 const CHOWN: u64 = 1 << 0;
 const SYS_ADMIN: u64 = 1 << 21;
 
-/// "uid (int, REQUIRED)" and "gid (int, REQUIRED)" in the container namespace.
+#[must(
+    "uid (int, REQUIRED) specifies the user ID in the container namespace; gid (int, REQUIRED) specifies the group ID."
+)]
 fn uid_and_gid(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -27,6 +25,7 @@ fn uid_and_gid(case: &mut Case) {
 }
 
 /// Root with another group.
+#[must("gid (int, REQUIRED) specifies the group ID in the container namespace.")]
 fn gid_alone(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -37,7 +36,9 @@ fn gid_alone(case: &mut Case) {
     assert_eq!(facts.status("Gid"), "5 5 5 5");
 }
 
-/// "additionalGids (array of ints, OPTIONAL) specifies additional group IDs."
+#[must(
+    "additionalGids (array of ints, OPTIONAL) specifies additional group IDs in the container namespace to be added to the process."
+)]
 fn additional_gids(case: &mut Case) {
     let mut bundle = case.bundle();
     let user = json!({"uid": 1000, "gid": 1000, "additionalGids": [4242, 10]});
@@ -48,7 +49,10 @@ fn additional_gids(case: &mut Case) {
     assert_eq!(groups, ["10", "4242"]);
 }
 
-/// None of the caller's groups come along.
+/// None of the caller's come along.
+#[must(
+    "additionalGids (array of ints, OPTIONAL) specifies additional group IDs in the container namespace to be added to the process."
+)]
 fn no_additional_gids(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write();
@@ -73,7 +77,8 @@ fn no_additional_gids(case: &mut Case) {
     assert_eq!(facts.at("/groups"), &json!([]));
 }
 
-/// The ids are 32 bits wide and unsigned.
+/// 32 bits wide and unsigned.
+#[must("uid (int, REQUIRED) specifies the user ID in the container namespace.")]
 fn high_ids(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = 2_147_483_650_u32;
@@ -89,7 +94,10 @@ fn with_capabilities(bundle: &mut Bundle, sets: Value) {
     bundle.config.set("/process/capabilities", sets);
 }
 
-/// "capabilities (object, OPTIONAL)": each of the sets is what the config says.
+/// Each of the sets is what the config says.
+#[must(
+    "capabilities (object, OPTIONAL) is an object containing arrays that specifies the sets of capabilities for the process."
+)]
 fn capabilities_of_each_set(case: &mut Case) {
     let mut bundle = case.bundle();
     with_capabilities(
@@ -117,6 +125,9 @@ fn capabilities_of_each_set(case: &mut Case) {
 }
 
 /// A set that is not named is empty.
+#[must(
+    "effective (array of strings, OPTIONAL) ... is an array of effective capabilities that are kept for the process."
+)]
 fn capabilities_absent_sets_are_empty(case: &mut Case) {
     let mut bundle = case.bundle();
     with_capabilities(&mut bundle, json!({"bounding": []}));
@@ -126,7 +137,9 @@ fn capabilities_absent_sets_are_empty(case: &mut Case) {
     }
 }
 
-/// A user other than root keeps none across execve without ambient ones (CVE-2016-8867).
+#[convention(
+    "A user other than root keeps none across execve without ambient ones (CVE-2016-8867)."
+)]
 fn capabilities_of_non_root_are_dropped(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -143,7 +156,10 @@ fn capabilities_of_non_root_are_dropped(case: &mut Case) {
     }
 }
 
-/// "ambient (array of strings, OPTIONAL)": a user other than root keeps these.
+/// A user other than root keeps these.
+#[must(
+    "ambient (array of strings, OPTIONAL) ... is an array of ambient capabilities that are kept for the process."
+)]
 fn ambient_capabilities(case: &mut Case) {
     let mut bundle = case.bundle();
     let set = json!(["CAP_NET_BIND_SERVICE"]);
@@ -160,8 +176,9 @@ fn ambient_capabilities(case: &mut Case) {
     }
 }
 
-/// "a value that cannot be mapped to a relevant kernel interface ... MUST be logged as a warning
-/// ... runtimes SHOULD NOT fail".
+#[must(
+    "Any value which cannot be mapped to a relevant kernel interface, or cannot be granted otherwise MUST be logged as a warning by the runtime."
+)]
 fn unknown_capability_is_ignored(case: &mut Case) {
     let mut bundle = case.bundle();
     for set in ["bounding", "effective", "permitted"] {
@@ -230,8 +247,10 @@ fn own_bounding() -> u64 {
     u64::from_str_radix(line.unwrap().trim(), 16).unwrap()
 }
 
-/// "capabilities that are not available SHOULD NOT make the runtime fail": all 41 are asked for,
-/// as a privileged container does; the bounding set of the host decides.
+/// All 41 are asked for, as a privileged container does; the bounding set of the host decides.
+#[should(
+    "Runtimes SHOULD NOT fail if the container configuration requests capabilities that cannot be granted."
+)]
 fn capability_the_host_lacks_is_no_error(case: &mut Case) {
     let mut bundle = case.bundle();
     let all = all_names();
@@ -244,6 +263,7 @@ fn capability_the_host_lacks_is_no_error(case: &mut Case) {
 }
 
 /// All that the host has, by name.
+#[must("Valid values are defined in the capabilities(7) man page, such as CAP_CHOWN.")]
 fn all_capabilities_work(case: &mut Case) {
     let mut bundle = case.bundle();
     let own = own_bounding();
@@ -264,6 +284,9 @@ fn all_capabilities_work(case: &mut Case) {
 }
 
 /// What was not given does not work.
+#[must(
+    "bounding (array of strings, OPTIONAL) ... is an array of bounding capabilities that are kept for the process."
+)]
 fn capability_is_enforced(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&[
@@ -278,7 +301,10 @@ fn capability_is_enforced(case: &mut Case) {
     assert_eq!(output, "sethostname 1\nmount 1\nchroot 1\nmknod 1\n");
 }
 
-/// What was given does.
+/// What was given works.
+#[must(
+    "effective (array of strings, OPTIONAL) ... is an array of effective capabilities that are kept for the process."
+)]
 fn kept_capability_works(case: &mut Case) {
     let mut bundle = case.bundle();
     let set = json!(["CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_MKNOD"]);
@@ -298,7 +324,7 @@ fn kept_capability_works(case: &mut Case) {
     assert_eq!(output, "sethostname 0\nmount 0\nchroot 0\nmknod 0\n");
 }
 
-/// Each container has a session keyring of its own, named after it.
+#[convention("Each container has a session keyring of its own, named after it.")]
 fn session_keyring_is_new(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/linux/maskedPaths", json!([]));

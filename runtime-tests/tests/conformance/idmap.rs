@@ -4,15 +4,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use runtime_tests::{Case, Test, skip, tests};
+use runtime_tests::{Case, convention, may, must, should, skip};
 use serde_json::{Value, json};
 
 use crate::mounts::{unmount, volume, volume_with_submount};
 
-pub const TESTS: &[Test] = tests!["idmap":
-    mappings_without_the_option, what_is_written_is_mapped_back, option_with_mappings, of_the_containers_user_namespace, of_a_joined_user_namespace,
-    idmap_is_not_recursive, ridmap_is_recursive, mapping_in_the_option, relative_mapping_in_the_option, new_tmpfs, one_file, twenty_mounts_one_mapping,
-];
+const CHAPTER: &str = "config.md: Idmapped mounts";
 
 /// Debian's runc refuses or ignores them.
 fn needs_idmapped_mounts(case: &Case) {
@@ -37,8 +34,10 @@ fn own(path: &Path, id: u32) {
     chown(path, Some(id), Some(id)).expect("chown");
 }
 
-/// "If uidMappings or gidMappings are specified for the mount, the runtime MUST use
-/// those values": podman leaves the option out.
+/// Podman leaves the option out.
+#[must(
+    "If uidMappings or gidMappings are specified for the mount, the runtime MUST use those values for the mount's mapping."
+)]
 fn mappings_without_the_option(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume");
@@ -52,6 +51,9 @@ fn mappings_without_the_option(case: &mut Case) {
 }
 
 /// A file made by id 2000 belongs to 1000 where it lies.
+#[must(
+    "uidMappings (array of type LinuxIDMapping, OPTIONAL) The mapping to convert UIDs from the source file system to the destination mount point."
+)]
 fn what_is_written_is_mapped_back(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume");
@@ -70,6 +72,7 @@ fn what_is_written_is_mapped_back(case: &mut Case) {
 }
 
 /// With both, the mappings are the mount's.
+#[must("idmap: indicates that the mount MUST have an idmapping applied.")]
 fn option_with_mappings(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume");
@@ -84,7 +87,7 @@ fn option_with_mappings(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "stat -c %u:%g /mnt/file"), "0:7");
 }
 
-/// "If they are not specified, the runtime MAY use the container's user namespace mapping."
+#[may("If they are not specified, the runtime MAY use the container's user namespace mapping.")]
 fn of_the_containers_user_namespace(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume");
@@ -98,7 +101,7 @@ fn of_the_containers_user_namespace(case: &mut Case) {
     assert_eq!(fs::metadata(source.join("made")).unwrap().uid(), 0);
 }
 
-/// The same for a namespace that others made.
+#[may("If they are not specified, the runtime MAY use the container's user namespace mapping.")]
 fn of_a_joined_user_namespace(case: &mut Case) {
     needs_idmapped_mounts(case);
     let mut holder = case.bundle();
@@ -148,7 +151,8 @@ fn owners_of_a_tree(case: &mut Case, option: &str) -> String {
     finished.ok().stdout.trim_end().to_owned()
 }
 
-/// `idmap` maps the one mount.
+/// To the one mount: the option is a SHOULD.
+#[should("idmap: indicates that the mount MUST have an idmapping applied.")]
 fn idmap_is_not_recursive(case: &mut Case) {
     needs_idmapped_mounts(case);
     if case.version().starts_with("crun version 1.8") {
@@ -157,7 +161,7 @@ fn idmap_is_not_recursive(case: &mut Case) {
     assert_eq!(owners_of_a_tree(case, "idmap"), "2000\n1000");
 }
 
-/// "ridmap: the mapping is applied recursively."
+#[should("ridmap: indicates that the mount MUST have an idmapping applied recursively.")]
 fn ridmap_is_recursive(case: &mut Case) {
     needs_idmapped_mounts(case);
     if case.version().starts_with("crun version 1.8") {
@@ -166,7 +170,7 @@ fn ridmap_is_recursive(case: &mut Case) {
     assert_eq!(owners_of_a_tree(case, "ridmap"), "2000\n2000");
 }
 
-/// crun's form, for engines that write it.
+#[convention("crun's form, for engines that write it.")]
 fn mapping_in_the_option(case: &mut Case) {
     if case.version().starts_with("runc") {
         skip("this form is crun's");
@@ -181,7 +185,7 @@ fn mapping_in_the_option(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line), "11:101\n301:111");
 }
 
-/// `@`: as the container's own mapping moves the first id.
+#[convention("`@`: as the container's own mapping moves the first id.")]
 fn relative_mapping_in_the_option(case: &mut Case) {
     if case.version().starts_with("runc") {
         skip("this form is crun's");
@@ -199,7 +203,7 @@ fn relative_mapping_in_the_option(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "stat -c %u:%g /mnt/file"), "10:11");
 }
 
-/// Not only bind mounts, where the kernel can.
+#[convention("Not only bind mounts, where the kernel can.")]
 fn new_tmpfs(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -216,7 +220,7 @@ fn new_tmpfs(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line), "1003:1000\n1003:1003");
 }
 
-/// A file is a mount as good as a directory.
+#[convention("A file is a mount as good as a directory.")]
 fn one_file(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume").join("file");
@@ -231,7 +235,7 @@ fn one_file(case: &mut Case) {
     );
 }
 
-/// A pod with a user namespace maps every volume.
+#[convention("A pod with a user namespace maps every volume.")]
 fn twenty_mounts_one_mapping(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume");

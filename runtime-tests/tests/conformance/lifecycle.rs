@@ -2,18 +2,12 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Test, process_is_alive, tests};
+use runtime_tests::{Case, convention, must, process_is_alive};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["lifecycle":
-    create_does_not_run_the_program, start_runs_it, state_fields, state_of_a_stopped_container, state_of_a_missing_container, annotations,
-    start_twice, start_of_a_stopped_container, start_of_a_missing_container, kill_default_is_term, kill_by_number_and_name, kill_realtime_signal, kill_zero, kill_unknown_signal,
-    kill_of_a_stopped_container, kill_all_of_a_stopped_container, kill_of_a_missing_container, kill_of_a_created_container, kill_reaches_all_without_a_pid_namespace,
-    delete_of_a_running_container, delete_of_a_created_container, delete_force, delete_of_a_missing_container, delete_force_of_a_missing_container,
-    create_of_an_existing_id, changes_of_the_config_do_not_matter, init_dies_before_start, init_is_reparented_to_the_caller, zombie_is_stopped, concurrent_creates_have_one_winner, sixteen_at_once, short_lived_programs,
-];
+const CHAPTER: &str = "runtime.md: Lifecycle and operations";
 
-/// "The runtime MUST NOT run process.args until the start operation is triggered."
+#[must("process.args MUST NOT be applied until triggered by the start operation.")]
 fn create_does_not_run_the_program(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("echo ran > /ran");
@@ -24,7 +18,7 @@ fn create_does_not_run_the_program(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "start: run the user-specified program as specified by process."
+#[must("This operation MUST run the user-specified program as specified by process.")]
 fn start_runs_it(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("echo ran > /ran; exec sleep 1000");
@@ -38,7 +32,10 @@ fn start_runs_it(case: &mut Case) {
     );
 }
 
-/// "The state of a container includes the following properties", plus those that engines read.
+/// And those that engines read.
+#[must(
+    "The state of a container includes the following properties: ociVersion, id, status, pid, bundle, annotations."
+)]
 fn state_fields(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -58,7 +55,8 @@ fn state_fields(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "stopped"; engines expect the pid 0.
+/// Engines expect the pid 0.
+#[must("status: stopped - the container process has exited.")]
 fn state_of_a_stopped_container(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -72,7 +70,8 @@ fn state_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// "state: it MUST generate an error if it is not provided the ID of a container", in words engines match.
+/// In words that engines match.
+#[must("Attempting to query a container that does not exist MUST generate an error.")]
 fn state_of_a_missing_container(case: &mut Case) {
     case.runtime()
         .args(["state", "no-such"])
@@ -81,7 +80,9 @@ fn state_of_a_missing_container(case: &mut Case) {
         .says("does not exist");
 }
 
-/// "annotations (map, OPTIONAL) contains the list of annotations."
+#[must(
+    "annotations (map, OPTIONAL) contains the list of annotations associated with the container."
+)]
 fn annotations(case: &mut Case) {
     let mut bundle = case.bundle();
     let wanted = json!({"com.example.a": "1", "unicode": "é\n\"", "slash/key": "/"});
@@ -94,8 +95,9 @@ fn annotations(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "Attempting to start a container that is not created MUST have no effect on the container and
-/// MUST generate an error."
+#[must(
+    "Attempting to start a container that is not created MUST have no effect on the container and MUST generate an error."
+)]
 fn start_twice(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -105,7 +107,9 @@ fn start_twice(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The same.
+#[must(
+    "Attempting to start a container that is not created MUST have no effect on the container and MUST generate an error."
+)]
 fn start_of_a_stopped_container(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -116,7 +120,10 @@ fn start_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// The same.
+/// There is none.
+#[must(
+    "Attempting to start a container that is not created MUST have no effect on the container and MUST generate an error."
+)]
 fn start_of_a_missing_container(case: &mut Case) {
     case.runtime()
         .args(["start", "no-such"])
@@ -125,7 +132,7 @@ fn start_of_a_missing_container(case: &mut Case) {
         .says("does not exist");
 }
 
-/// Engines call `kill ID` for SIGTERM.
+#[convention("`kill ID` without a signal sends SIGTERM.")]
 fn kill_default_is_term(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -140,6 +147,7 @@ fn kill_default_is_term(case: &mut Case) {
 }
 
 /// Numbers and names, with and without SIG, whatever the case.
+#[must("This operation MUST send the specified signal to the container process.")]
 fn kill_by_number_and_name(case: &mut Case) {
     for signal in ["10", "USR1", "SIGUSR1", "usr1", "sigusr1"] {
         let mut bundle = case.bundle();
@@ -155,7 +163,7 @@ fn kill_by_number_and_name(case: &mut Case) {
     }
 }
 
-/// Images of systemd name SIGRTMIN+3 as their stop signal.
+#[convention("Images of systemd name SIGRTMIN+3 as their stop signal.")]
 fn kill_realtime_signal(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -170,7 +178,7 @@ fn kill_realtime_signal(case: &mut Case) {
     case.delete(&id);
 }
 
-/// Signal 0 asks whether the container runs.
+#[convention("Signal 0 asks whether the container runs.")]
 fn kill_zero(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -180,7 +188,10 @@ fn kill_zero(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Nothing is sent.
+/// Nothing is sent for an unknown signal.
+#[must(
+    "If an operation generates an error, it MUST leave the state of the environment as if the operation were never attempted."
+)]
 fn kill_unknown_signal(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -206,8 +217,10 @@ fn stopped(case: &mut Case) -> String {
     id
 }
 
-/// "Attempting to send a signal to a container that is neither created nor running MUST have no
-/// effect on the container and MUST generate an error", in words that engines match.
+/// In words that engines match.
+#[must(
+    "Attempting to send a signal to a container that is neither created nor running MUST have no effect on the container and MUST generate an error."
+)]
 fn kill_of_a_stopped_container(case: &mut Case) {
     let id = stopped(case);
     case.runtime()
@@ -218,7 +231,7 @@ fn kill_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// Engines call `kill --all ID 9` after the end and expect success.
+#[convention("Engines call `kill --all ID 9` after the end and expect success.")]
 fn kill_all_of_a_stopped_container(case: &mut Case) {
     let id = stopped(case);
     case.runtime().args(["kill", "--all", &id, "9"]).run().ok();
@@ -226,7 +239,10 @@ fn kill_all_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// In words that engines match.
+/// There is none; in words that engines match.
+#[must(
+    "Attempting to send a signal to a container that is neither created nor running MUST have no effect on the container and MUST generate an error."
+)]
 fn kill_of_a_missing_container(case: &mut Case) {
     case.runtime()
         .args(["kill", "no-such", "9"])
@@ -235,7 +251,8 @@ fn kill_of_a_missing_container(case: &mut Case) {
         .says("does not exist");
 }
 
-/// "created" can be killed as well.
+/// A created one as well.
+#[must("This operation MUST send the specified signal to the container process.")]
 fn kill_of_a_created_container(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -246,7 +263,9 @@ fn kill_of_a_created_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// Without a pid namespace of its own nothing else ends the other processes.
+#[convention(
+    "`kill --all` reaches every process of a container without a pid namespace of its own."
+)]
 fn kill_reaches_all_without_a_pid_namespace(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.without_namespace("pid");
@@ -269,8 +288,9 @@ fn kill_reaches_all_without_a_pid_namespace(case: &mut Case) {
     case.delete(&id);
 }
 
-/// "Attempting to delete a container that is not stopped MUST have no effect on the container and
-/// MUST generate an error."
+#[must(
+    "Attempting to delete a container that is not stopped MUST have no effect on the container and MUST generate an error."
+)]
 fn delete_of_a_running_container(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -280,7 +300,7 @@ fn delete_of_a_running_container(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Engines rely on this one being allowed.
+#[convention("A created container may be deleted.")]
 fn delete_of_a_created_container(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -292,7 +312,7 @@ fn delete_of_a_created_container(case: &mut Case) {
         .says("does not exist");
 }
 
-/// Kills first; fast.
+#[convention("`delete --force` kills first.")]
 fn delete_force(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("trap '' TERM; sleep 1000");
@@ -304,7 +324,7 @@ fn delete_force(case: &mut Case) {
     case.runtime().args(["delete", "-f", &id]).run().ok();
 }
 
-/// In words that engines match.
+#[convention("Deleting a missing container is an error, in words that engines match.")]
 fn delete_of_a_missing_container(case: &mut Case) {
     case.runtime()
         .args(["delete", "no-such"])
@@ -313,7 +333,9 @@ fn delete_of_a_missing_container(case: &mut Case) {
         .says("does not exist");
 }
 
-/// Engines clean up after a failed create with this and expect success.
+#[convention(
+    "`delete --force` of a missing container succeeds: engines clean up after a failed create with it."
+)]
 fn delete_force_of_a_missing_container(case: &mut Case) {
     case.runtime()
         .args(["delete", "--force", "no-such"])
@@ -321,7 +343,9 @@ fn delete_force_of_a_missing_container(case: &mut Case) {
         .ok();
 }
 
-/// "the ID MUST be unique across all containers within the scope of the runtime".
+#[must(
+    "If the ID provided is not unique across all containers within the scope of the runtime ... the implementation MUST generate an error and a new container MUST NOT be created."
+)]
 fn create_of_an_existing_id(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -337,7 +361,7 @@ fn create_of_an_existing_id(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "Any updates to config.json after this step MUST NOT affect the container."
+#[must("Any updates to config.json after this step MUST NOT affect the container.")]
 fn changes_of_the_config_do_not_matter(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("echo first > /ran; exec sleep 1000");
@@ -356,6 +380,7 @@ fn changes_of_the_config_do_not_matter(case: &mut Case) {
 }
 
 /// A waiting init can die like any process.
+#[must("status: stopped - the container process has exited.")]
 fn init_dies_before_start(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -371,7 +396,7 @@ fn init_dies_before_start(case: &mut Case) {
     case.delete(&id);
 }
 
-/// No process of the runtime stays between the caller and the container.
+#[convention("No process of the runtime stays between the caller and the container.")]
 fn init_is_reparented_to_the_caller(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -386,7 +411,8 @@ fn init_is_reparented_to_the_caller(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// An init that nobody has reaped yet is stopped.
+/// Also when nobody has reaped it yet.
+#[must("status: stopped - the container process has exited.")]
 fn zombie_is_stopped(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -399,7 +425,10 @@ fn zombie_is_stopped(case: &mut Case) {
     case.wait(pid);
 }
 
-/// One id is claimed once.
+/// One id is claimed once, whoever else tries.
+#[must(
+    "If the ID provided is not unique across all containers within the scope of the runtime ... the implementation MUST generate an error."
+)]
 fn concurrent_creates_have_one_winner(case: &mut Case) {
     for _ in 0..3 {
         let bundle = case.bundle();
@@ -419,7 +448,7 @@ fn concurrent_creates_have_one_winner(case: &mut Case) {
     }
 }
 
-/// Sixteen containers, all alive together.
+#[convention("Sixteen containers are alive together.")]
 fn sixteen_at_once(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("sleep 1000");
@@ -439,7 +468,7 @@ fn sixteen_at_once(case: &mut Case) {
     }
 }
 
-/// A program that ends at once never confuses the runtime.
+#[convention("A program that ends at once never confuses the runtime.")]
 fn short_lived_programs(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);

@@ -2,16 +2,15 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Test, tests};
+use runtime_tests::{Case, convention, must};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["linux":
-    masked_file, masked_directory, masked_missing_is_no_error, masked_paths_in_the_root, masks_of_one_container_are_its_own, masked_dev_null_of_the_image_is_not_used,
-    read_only_paths, read_only_missing_is_no_error, read_only_keeps_other_flags, sysctl_ipc, sysctl_net, sysctl_with_slashes, sysctl_reaches_only_the_container,
-    personality_linux32,
-];
+const CHAPTER: &str = "config-linux.md: Masked and read-only paths, sysctl, personality";
 
-/// "maskedPaths (array of strings, OPTIONAL) will mask over the provided paths": a file reads as nothing.
+/// A file reads as nothing.
+#[must(
+    "maskedPaths (array of strings, OPTIONAL) will mask over the provided paths inside the container so that they cannot be read."
+)]
 fn masked_file(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -21,6 +20,9 @@ fn masked_file(case: &mut Case) {
 }
 
 /// A directory is empty and read-only.
+#[must(
+    "maskedPaths (array of strings, OPTIONAL) will mask over the provided paths inside the container so that they cannot be read."
+)]
 fn masked_directory(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.push("/linux/maskedPaths", json!("/proc/tty"));
@@ -35,7 +37,7 @@ fn masked_directory(case: &mut Case) {
     );
 }
 
-/// A path that is not there is skipped.
+#[convention("A masked path that is not there is skipped.")]
 fn masked_missing_is_no_error(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -46,6 +48,9 @@ fn masked_missing_is_no_error(case: &mut Case) {
 }
 
 /// Not only procfs can be masked.
+#[must(
+    "maskedPaths (array of strings, OPTIONAL) will mask over the provided paths inside the container so that they cannot be read."
+)]
 fn masked_paths_in_the_root(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -62,7 +67,7 @@ fn masked_paths_in_the_root(case: &mut Case) {
     );
 }
 
-/// No container can reach another through a mask.
+#[convention("No container can reach another through a mask.")]
 fn masks_of_one_container_are_its_own(case: &mut Case) {
     let mut bundle = case.bundle();
     let all = json!(["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"]);
@@ -81,7 +86,7 @@ fn masks_of_one_container_are_its_own(case: &mut Case) {
     assert_eq!(found.stdout, "");
 }
 
-/// An image cannot choose what covers a masked file (CVE-2025-31133).
+#[convention("An image cannot choose what covers a masked file (CVE-2025-31133).")]
 fn masked_dev_null_of_the_image_is_not_used(case: &mut Case) {
     let mut bundle = case.bundle();
     let list = bundle.config.0["mounts"].as_array_mut().unwrap();
@@ -96,7 +101,9 @@ fn masked_dev_null_of_the_image_is_not_used(case: &mut Case) {
     assert_eq!(finished.stdout, "", "{}", finished.describe());
 }
 
-/// "readonlyPaths (array of strings, OPTIONAL) will set the provided paths as readonly."
+#[must(
+    "readonlyPaths (array of strings, OPTIONAL) will set the provided paths as readonly inside the container."
+)]
 fn read_only_paths(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -111,7 +118,7 @@ fn read_only_paths(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line), "no\nno\nof the root");
 }
 
-/// A path that is not there is skipped.
+#[convention("A read-only path that is not there is skipped.")]
 fn read_only_missing_is_no_error(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -120,7 +127,7 @@ fn read_only_missing_is_no_error(case: &mut Case) {
     case.facts(&bundle);
 }
 
-/// Only `ro` is added to what the mount has.
+#[convention("A read-only path keeps the other flags of its mount.")]
 fn read_only_keeps_other_flags(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -133,7 +140,9 @@ fn read_only_keeps_other_flags(case: &mut Case) {
     }
 }
 
-/// "sysctl (object, OPTIONAL) allows kernel parameters to be modified at runtime for the container."
+#[must(
+    "sysctl (object, OPTIONAL) allows kernel parameters to be modified at runtime for the container."
+)]
 fn sysctl_ipc(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/linux/sysctl", json!({"kernel.msgmax": "16384", "kernel.sem": "250 32000 32 150", "fs.mqueue.msg_max": "20"}));
@@ -145,6 +154,9 @@ fn sysctl_ipc(case: &mut Case) {
 }
 
 /// The network's.
+#[must(
+    "sysctl (object, OPTIONAL) allows kernel parameters to be modified at runtime for the container."
+)]
 fn sysctl_net(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -155,7 +167,9 @@ fn sysctl_net(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, line).replace('\t', " "), "1\n0 0");
 }
 
-/// Slashes separate as well as dots; an interface name with dots needs them.
+#[convention(
+    "Slashes separate the parts of a sysctl as well as dots; an interface name with dots needs them."
+)]
 fn sysctl_with_slashes(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -168,6 +182,9 @@ fn sysctl_with_slashes(case: &mut Case) {
 }
 
 /// The host keeps its values.
+#[must(
+    "sysctl (object, OPTIONAL) allows kernel parameters to be modified at runtime for the container."
+)]
 fn sysctl_reaches_only_the_container(case: &mut Case) {
     let path = "/proc/sys/kernel/msgmnb";
     let before = fs::read_to_string(path).unwrap();
@@ -182,7 +199,7 @@ fn sysctl_reaches_only_the_container(case: &mut Case) {
     assert_eq!(fs::read_to_string(path).unwrap(), before);
 }
 
-/// "personality (object, OPTIONAL) sets the Linux execution personality."
+#[must("personality (object, OPTIONAL) sets the Linux execution personality.")]
 fn personality_linux32(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle

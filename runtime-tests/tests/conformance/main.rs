@@ -27,33 +27,5 @@ mod security;
 mod terminal;
 
 fn main() -> std::process::ExitCode {
-    runtime_tests::main(
-        env!("CARGO_BIN_EXE_probe"),
-        &[
-            process::TESTS,
-            identity::TESTS,
-            scheduling::TESTS,
-            namespaces::TESTS,
-            net_devices::TESTS,
-            mounts::TESTS,
-            mount_options::TESTS,
-            idmap::TESTS,
-            devices::TESTS,
-            linux::TESTS,
-            seccomp::TESTS,
-            seccomp_notify::TESTS,
-            security::TESTS,
-            hooks::TESTS,
-            lifecycle::TESTS,
-            processes::TESTS,
-            exec::TESTS,
-            exec_process::TESTS,
-            exec_hostile::TESTS,
-            command_line::TESTS,
-            terminal::TESTS,
-            cgroups::TESTS,
-            engines::TESTS,
-            roots::TESTS,
-        ],
-    )
+    runtime_tests::main(env!("CARGO_BIN_EXE_probe"))
 }

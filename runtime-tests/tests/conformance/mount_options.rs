@@ -3,16 +3,15 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use runtime_tests::{Case, Mount, Test, tests};
+use runtime_tests::{Case, Mount, convention, may, must, should};
 use serde_json::json;
 
 use crate::mounts::{mounted, unmount, volume, volume_with_submount};
 
-pub const TESTS: &[Test] = tests!["mount_options":
-    flags_of_a_bind, flags_cleared_again, atime_flags, read_only_flag_is_enforced, recursive_flags, nosymfollow, defaults_is_a_no_op, propagation_of_a_bind, propagation_of_rbind, tmpfs_options, tmpfs_inherits_mode, tmpcopyup, lazytime_and_superblock_flags, remount, mqueue_and_shm, devpts_options, sysfs_is_read_only, proc_options,
-];
+const CHAPTER: &str = "config.md: Mount options";
 
-/// "ro, nosuid, nodev, noexec": each is the mount's flag.
+/// Each is the mount's flag.
+#[must("Runtimes MUST support ro, nosuid, nodev, noexec.")]
 fn flags_of_a_bind(case: &mut Case) {
     let source = volume(case, "volume");
     for option in ["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"] {
@@ -26,6 +25,7 @@ fn flags_of_a_bind(case: &mut Case) {
 }
 
 /// The last of two opposite options wins.
+#[must("Runtimes MUST support rw, suid, dev, exec.")]
 fn flags_cleared_again(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -39,7 +39,8 @@ fn flags_cleared_again(case: &mut Case) {
     }
 }
 
-/// `noatime`, `relatime`, `strictatime` are one choice of three.
+/// They are one choice of three.
+#[must("Runtimes MUST support noatime, relatime, strictatime.")]
 fn atime_flags(case: &mut Case) {
     let source = volume(case, "volume");
     for (option, noatime, relatime) in [
@@ -59,6 +60,7 @@ fn atime_flags(case: &mut Case) {
 }
 
 /// A read-only bind refuses to be written, and its source does not change.
+#[must("ro: Read-only.")]
 fn read_only_flag_is_enforced(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -70,7 +72,8 @@ fn read_only_flag_is_enforced(case: &mut Case) {
     assert!(!source.join("no").exists());
 }
 
-/// "rro, rnosuid, ...": the flags reach every mount below (SHOULD, Linux 5.12).
+/// The flags reach every mount below; since Linux 5.12.
+#[should("Runtimes SHOULD support rro, rnosuid, rnodev, rnoexec, ...")]
 fn recursive_flags(case: &mut Case) {
     let source = volume_with_submount(case);
     for (option, flag) in [
@@ -101,7 +104,8 @@ fn recursive_flags(case: &mut Case) {
     );
 }
 
-/// "nosymfollow" (SHOULD, Linux 5.10).
+/// Since Linux 5.10.
+#[should("Runtimes SHOULD support nosymfollow.")]
 fn nosymfollow(case: &mut Case) {
     let source = volume(case, "volume");
     symlink("file", source.join("link")).unwrap();
@@ -116,7 +120,8 @@ fn nosymfollow(case: &mut Case) {
     );
 }
 
-/// "defaults: MUST be supported": on binds and on others.
+/// On binds and on others.
+#[must("Runtimes MUST support defaults.")]
 fn defaults_is_a_no_op(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -127,7 +132,7 @@ fn defaults_is_a_no_op(case: &mut Case) {
     assert!(!mounted(case, &bundle, "/mnt").has("ro"));
 }
 
-/// "shared, slave, private, unbindable".
+#[must("Runtimes MUST support shared, slave, private, unbindable.")]
 fn propagation_of_a_bind(case: &mut Case) {
     let source = volume(case, "volume");
     let named =
@@ -149,7 +154,8 @@ fn propagation_of_a_bind(case: &mut Case) {
     }
 }
 
-/// "rshared, rslave, rprivate, runbindable" reach the mounts below.
+/// They reach the mounts below.
+#[must("Runtimes MUST support rshared, rslave, rprivate, runbindable.")]
 fn propagation_of_rbind(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();
@@ -168,7 +174,9 @@ fn propagation_of_rbind(case: &mut Case) {
     }
 }
 
-/// Options that are no flags are the filesystem's own.
+#[must(
+    "Mount options are passed to the filesystem: the runtime MUST pass on what is no option of its own."
+)]
 fn tmpfs_options(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.mount(
@@ -201,7 +209,7 @@ fn tmpfs_options(case: &mut Case) {
     );
 }
 
-/// Engines expect a tmpfs without `mode=` to look like the directory it covers.
+#[convention("A tmpfs without `mode=` looks like the directory it covers.")]
 fn tmpfs_inherits_mode(case: &mut Case) {
     use std::os::unix::fs::PermissionsExt;
     let mut bundle = case.bundle();
@@ -214,7 +222,7 @@ fn tmpfs_inherits_mode(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "stat -c %a /covered"), "711");
 }
 
-/// "tmpcopyup: copy up the contents to a tmpfs" (MAY).
+#[may("tmpcopyup: copy up the contents to a tmpfs.")]
 fn tmpcopyup(case: &mut Case) {
     let mut bundle = case.bundle();
     let covered = bundle.rootfs().join("covered/deep");
@@ -229,7 +237,8 @@ fn tmpcopyup(case: &mut Case) {
     assert!(!bundle.rootfs().join("covered/made").exists());
 }
 
-/// "sync, dirsync, lazytime": flags of the superblock.
+/// Flags of the superblock.
+#[must("Runtimes MUST support sync, dirsync, lazytime.")]
 fn lazytime_and_superblock_flags(case: &mut Case) {
     for option in ["sync", "dirsync", "lazytime"] {
         let mut bundle = case.bundle();
@@ -239,7 +248,8 @@ fn lazytime_and_superblock_flags(case: &mut Case) {
     }
 }
 
-/// "remount": changes what is mounted already.
+/// It changes what is mounted already.
+#[must("Runtimes MUST support remount.")]
 fn remount(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.mount("/mnt", "tmpfs", "tmpfs", &["size=64k"]);
@@ -263,7 +273,7 @@ fn remount(case: &mut Case) {
     );
 }
 
-/// The usual options of `/dev/shm` and `/dev/mqueue`.
+#[convention("The usual options of `/dev/shm` and `/dev/mqueue`.")]
 fn mqueue_and_shm(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -277,7 +287,7 @@ fn mqueue_and_shm(case: &mut Case) {
     assert!(shm.super_has("size=65536k") && shm.has("noexec"), "{shm:?}");
 }
 
-/// The container's terminals are its own.
+#[convention("`newinstance`: the container's terminals are its own.")]
 fn devpts_options(case: &mut Case) {
     let bundle = case.bundle();
     let pts = mounted(case, &bundle, "/dev/pts");
@@ -286,7 +296,8 @@ fn devpts_options(case: &mut Case) {
     }
 }
 
-/// `ro` on a filesystem that is not a bind.
+/// On a filesystem that is not a bind.
+#[must("ro: Read-only.")]
 fn sysfs_is_read_only(case: &mut Case) {
     let bundle = case.bundle();
     let mount = mounted(case, &bundle, "/sys");
@@ -296,7 +307,7 @@ fn sysfs_is_read_only(case: &mut Case) {
     );
 }
 
-/// Options of procfs.
+#[convention("`hidepid=` and its like are options of procfs.")]
 fn proc_options(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(

@@ -4,15 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use runtime_tests::{Bundle, Case, Mount, Test, skip, tests};
+use runtime_tests::{Bundle, Case, Mount, convention, must, should, skip};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["mounts":
-    default_filesystems, bind_directory, bind_file_makes_its_target, bind_source_relative_to_bundle, bind_is_not_recursive, rbind_is_recursive,
-    order_is_kept, missing_target_is_made, target_through_a_symlink_stays_inside, target_that_climbs_never_reaches_the_host, relative_target, overlay, ramfs, cgroup_mount, root_read_only, root_read_only_with_writable_mounts,
-    root_propagation_shared, root_propagation_slave_receives, root_absolute_path, no_pivot, host_mounts_are_gone, one_hundred_binds,
-    source_is_a_symlink, bind_over_a_file, nested_binds, sources_do_not_change,
-];
+const CHAPTER: &str = "config.md: Root and mounts";
 
 pub fn volume(case: &Case, name: &str) -> PathBuf {
     let path = case.directory.join(name);
@@ -48,7 +43,7 @@ pub fn mounted(case: &mut Case, bundle: &Bundle, target: &str) -> Mount {
     case.facts(bundle).mount(target)
 }
 
-/// "The following filesystems SHOULD be made available in each container's filesystem."
+#[should("The following filesystems SHOULD be made available in each container's filesystem.")]
 fn default_filesystems(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -63,7 +58,7 @@ fn default_filesystems(case: &mut Case) {
     }
 }
 
-/// "A mount is a bind mount if it has the bind or rbind option."
+#[must("A mount is a bind mount if it has either bind or rbind in its options.")]
 fn bind_directory(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -75,7 +70,7 @@ fn bind_directory(case: &mut Case) {
     assert!(source.join("made").exists());
 }
 
-/// A file needs a file to be mounted on.
+#[convention("A bind of a file makes a file to be mounted on.")]
 fn bind_file_makes_its_target(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -85,7 +80,7 @@ fn bind_file_makes_its_target(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "cat /run/new/deep/file"), "content");
 }
 
-/// "source: for bind mounts, the source path is absolute or relative to the bundle directory."
+#[must("Path values for bind mounts are either absolute or relative to the bundle.")]
 fn bind_source_relative_to_bundle(case: &mut Case) {
     let mut bundle = case.bundle();
     fs::create_dir(bundle.path.join("data")).unwrap();
@@ -94,7 +89,8 @@ fn bind_source_relative_to_bundle(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "cat /mnt/file"), "relative");
 }
 
-/// `bind` takes the one mount.
+/// It takes the one mount.
+#[must("Runtimes MUST support bind.")]
 fn bind_is_not_recursive(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();
@@ -109,7 +105,8 @@ fn bind_is_not_recursive(case: &mut Case) {
     );
 }
 
-/// `rbind` takes what is mounted below as well.
+/// It takes what is mounted below as well.
+#[must("Runtimes MUST support rbind.")]
 fn rbind_is_recursive(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();
@@ -119,8 +116,9 @@ fn rbind_is_recursive(case: &mut Case) {
     assert_eq!(facts.mount("/mnt/inner").kind, "tmpfs");
 }
 
-/// "The runtime MUST mount entries in the listed order." Shown by what covers what: mountinfo
-/// lists mounts by id, which they get when they are made, not when they are attached.
+/// Shown by what covers what: mountinfo lists mounts by id, which they get when they are made, not
+/// when they are attached.
+#[must("The runtime MUST mount entries in the listed order.")]
 fn order_is_kept(case: &mut Case) {
     let source = volume(case, "volume");
     fs::write(source.join("inner/covered"), "").unwrap();
@@ -149,7 +147,7 @@ fn order_is_kept(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "ls /mnt"), "last");
 }
 
-/// "Runtimes MUST create the mount point" when it does not exist (config.md names the destination only).
+#[convention("A mount point that is missing is made.")]
 fn missing_target_is_made(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -162,6 +160,7 @@ fn missing_target_is_made(case: &mut Case) {
 }
 
 /// An absolute symlink in the image means the container's root, never the host's.
+#[must("destination (string, REQUIRED) Destination of mount point: path inside container.")]
 fn target_through_a_symlink_stays_inside(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -172,6 +171,7 @@ fn target_through_a_symlink_stays_inside(case: &mut Case) {
 
 /// One that climbs out may be an error or be resolved inside; the host's directory stays as it is
 /// (CVE-2021-30465).
+#[must("destination (string, REQUIRED) Destination of mount point: path inside container.")]
 fn target_that_climbs_never_reaches_the_host(case: &mut Case) {
     let source = volume(case, "volume");
     let victim = case.directory.join("victim");
@@ -186,7 +186,7 @@ fn target_that_climbs_never_reaches_the_host(case: &mut Case) {
     assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
 }
 
-/// "destination: relative paths SHOULD NOT be used", but they are relative to `/`.
+#[must(r#"For compatibility with old tools and configurations, it MAY be a relative path, in which case it MUST be interpreted as relative to "/"."#)]
 fn relative_target(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -195,7 +195,8 @@ fn relative_target(case: &mut Case) {
     assert_eq!(mounted(case, &bundle, "/mnt/relative").kind, "tmpfs");
 }
 
-/// Any filesystem the kernel knows: overlay with its own options.
+/// Any that the kernel knows: overlay with its own options.
+#[must("type (string, OPTIONAL) The type of the filesystem to be mounted.")]
 fn overlay(case: &mut Case) {
     if !fs::read_to_string("/proc/filesystems")
         .unwrap()
@@ -232,7 +233,8 @@ fn overlay(case: &mut Case) {
     );
 }
 
-/// A filesystem without any options.
+/// One without any options.
+#[must("type (string, OPTIONAL) The type of the filesystem to be mounted.")]
 fn ramfs(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.mount("/mnt", "ramfs", "ramfs", &["noexec"]);
@@ -241,7 +243,9 @@ fn ramfs(case: &mut Case) {
     assert!(mount.has("noexec"));
 }
 
-/// "type: cgroup" shows the container its own cgroup, in whatever version the host has.
+#[convention(
+    "`type: cgroup` shows the container its own cgroup, in whatever version the host has."
+)]
 fn cgroup_mount(case: &mut Case) {
     let mut bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -276,7 +280,9 @@ fn cgroup_mount(case: &mut Case) {
     );
 }
 
-/// "readonly (bool, OPTIONAL) If true then the root filesystem MUST be read-only inside the container."
+#[must(
+    "readonly (bool, OPTIONAL) If true then the root filesystem MUST be read-only inside the container."
+)]
 fn root_read_only(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/root/readonly", json!(true));
@@ -287,7 +293,8 @@ fn root_read_only(case: &mut Case) {
     );
 }
 
-/// The mounts in a read-only root keep their own flags; their targets are still made.
+/// The mounts in it keep their own flags; their targets are still made.
+#[must("The root filesystem MUST be read-only inside the container.")]
 fn root_read_only_with_writable_mounts(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -298,7 +305,7 @@ fn root_read_only_with_writable_mounts(case: &mut Case) {
     assert!(source.join("yes").exists());
 }
 
-/// "rootfsPropagation (string, OPTIONAL) sets the rootfs's mount propagation."
+#[must("rootfsPropagation (string, OPTIONAL) sets the rootfs's mount propagation.")]
 fn root_propagation_shared(case: &mut Case) {
     for (value, word) in [("shared", "shared:"), ("unbindable", "unbindable")] {
         let mut bundle = case.bundle();
@@ -317,7 +324,8 @@ fn root_propagation_shared(case: &mut Case) {
     assert_eq!(root.propagation, Vec::<String>::new());
 }
 
-/// With `rslave`, mounts made later on a shared volume of the host appear inside.
+/// Mounts made later on a shared volume of the host appear inside.
+#[must("Runtimes MUST support rslave.")]
 fn root_propagation_slave_receives(case: &mut Case) {
     let source = volume(case, "volume");
     let path = source.to_string_lossy().into_owned();
@@ -359,7 +367,9 @@ fn root_propagation_slave_receives(case: &mut Case) {
     assert_eq!(finished.stdout, "seen\n");
 }
 
-/// "path (string, REQUIRED) ... either an absolute path or a relative path to the bundle."
+#[must(
+    "path (string, REQUIRED) Specifies the path to the root filesystem for the container: either an absolute path or a relative path to the bundle."
+)]
 fn root_absolute_path(case: &mut Case) {
     let mut bundle = case.bundle();
     let path = bundle.rootfs().display().to_string();
@@ -367,7 +377,7 @@ fn root_absolute_path(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "cat /etc/marker"), "of the root");
 }
 
-/// `--no-pivot`: for roots on a ramdisk.
+#[convention("`--no-pivot` is for roots on a ramdisk.")]
 fn no_pivot(case: &mut Case) {
     let mut bundle = case.bundle();
     let line = format!(
@@ -379,7 +389,8 @@ fn no_pivot(case: &mut Case) {
     assert_eq!(finished.stdout, "of the root\n", "{}", finished.describe());
 }
 
-/// Nothing of the host is left in the container's mount table.
+/// Nothing of the host is left in it.
+#[must("mount: the container will have an isolated mount table.")]
 fn host_mounts_are_gone(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -396,7 +407,7 @@ fn host_mounts_are_gone(case: &mut Case) {
     assert!(outside.is_empty(), "{outside:?}");
 }
 
-/// More than any engine makes.
+#[convention("One hundred binds work: more than any engine makes.")]
 fn one_hundred_binds(case: &mut Case) {
     let mut bundle = case.bundle();
     for number in 0..100 {
@@ -414,7 +425,7 @@ fn one_hundred_binds(case: &mut Case) {
     assert_eq!(count, 100);
 }
 
-/// The source is followed on the host.
+#[convention("The source of a bind is followed on the host when it is a symlink.")]
 fn source_is_a_symlink(case: &mut Case) {
     let source = volume(case, "volume");
     let link = case.directory.join("link");
@@ -424,7 +435,7 @@ fn source_is_a_symlink(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "cat /mnt/file"), "content");
 }
 
-/// What engines do with /etc/hosts and its kind.
+#[convention("A bind over a file, as engines do with /etc/hosts and its kind.")]
 fn bind_over_a_file(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -439,6 +450,7 @@ fn bind_over_a_file(case: &mut Case) {
 }
 
 /// A volume inside a volume whose target lies in the outer one.
+#[must("The runtime MUST mount entries in the listed order.")]
 fn nested_binds(case: &mut Case) {
     let outer = volume(case, "outer");
     let inner = volume(case, "second");
@@ -454,7 +466,7 @@ fn nested_binds(case: &mut Case) {
     );
 }
 
-/// The flags of a bind are the new mount's, not the source's.
+#[convention("The flags of a bind are the new mount's, not the source's.")]
 fn sources_do_not_change(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();

@@ -2,16 +2,10 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Test, skip, tests};
+use runtime_tests::{Case, convention, must, skip};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["namespaces":
-    new_ones_differ, absent_ones_are_shared, no_namespaces_at_all_but_mount, hostname, domainname, hostname_absent, loopback_is_up,
-    network_joined_by_path, ipc_joined_by_path, uts_joined_by_path, pid_joined_by_path, mount_joined_by_path_is_entered, cgroup_joined_by_path, wrong_kind_of_path_is_refused,
-    the_hosts_namespace_by_another_path,
-    user_mappings, user_mapping_of_several_ranges, user_namespace_root_owns_its_files, user_namespace_denies_the_host,
-    user_namespace_joined_by_path, network_owned_by_a_joined_user_namespace, time_offsets, pid_namespace_has_its_own_processes,
-];
+const CHAPTER: &str = "config-linux.md: Namespaces";
 
 const KINDS: &[(&str, &str)] = &[
     ("pid", "pid"),
@@ -29,7 +23,7 @@ fn own(kind: &str) -> String {
         .to_string()
 }
 
-/// "If path is not specified, the runtime MUST create a new container namespace of type type."
+#[must("If path is not specified, the runtime MUST create a new container namespace of type type.")]
 fn new_ones_differ(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -39,8 +33,9 @@ fn new_ones_differ(case: &mut Case) {
     assert_eq!(facts.text("/namespaces/user"), own("user"));
 }
 
-/// "If a namespace type is not specified in the namespaces array, the container MUST inherit the
-/// runtime namespace of that type."
+#[must(
+    "If a namespace type is not specified in the namespaces array, the container MUST inherit the runtime namespace of that type."
+)]
 fn absent_ones_are_shared(case: &mut Case) {
     for (kind, file) in [
         ("network", "net"),
@@ -68,6 +63,9 @@ fn absent_ones_are_shared(case: &mut Case) {
 }
 
 /// Only a mount namespace: the process is the host's in every other way.
+#[must(
+    "If a namespace type is not specified in the namespaces array, the container MUST inherit the runtime namespace of that type."
+)]
 fn no_namespaces_at_all_but_mount(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -82,20 +80,22 @@ fn no_namespaces_at_all_but_mount(case: &mut Case) {
     assert_ne!(facts.at("/pid"), &json!(1));
 }
 
-/// "hostname (string, OPTIONAL) specifies the container's hostname as seen by processes running inside the container."
+#[must(
+    "hostname (string, OPTIONAL) specifies the container's hostname as seen by processes running inside the container."
+)]
 fn hostname(case: &mut Case) {
     let bundle = case.bundle();
     assert_eq!(case.facts(&bundle).text("/hostname"), "tested");
 }
 
-/// "domainname (string, OPTIONAL) specifies the container's domainname."
+#[must("domainname (string, OPTIONAL) specifies the container's domainname.")]
 fn domainname(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/domainname", json!("tested.example"));
     assert_eq!(case.facts(&bundle).text("/domainname"), "tested.example");
 }
 
-/// Without one the name is inherited.
+#[convention("Without `hostname` the name is inherited.")]
 fn hostname_absent(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.remove("", "hostname");
@@ -103,7 +103,7 @@ fn hostname_absent(case: &mut Case) {
     assert_eq!(case.facts(&bundle).text("/hostname"), own.trim());
 }
 
-/// Engines expect the loopback of a new network namespace to work, and no other interface.
+#[convention("The loopback of a new network namespace works, and there is no other interface.")]
 fn loopback_is_up(case: &mut Case) {
     let mut bundle = case.bundle();
     let output = case.shell(
@@ -138,32 +138,42 @@ fn joins(case: &mut Case, kind: &str, file: &str) {
     case.destroy(&id);
 }
 
-/// "path (string, OPTIONAL) - namespace file ... the runtime MUST place the container process in the namespace associated with that path."
+#[must(
+    "path (string, OPTIONAL) - namespace file ... the runtime MUST place the container process in the namespace associated with that path."
+)]
 fn network_joined_by_path(case: &mut Case) {
     joins(case, "network", "net");
 }
 
-/// The same for IPC.
+#[must(
+    "path (string, OPTIONAL) - namespace file ... the runtime MUST place the container process in the namespace associated with that path."
+)]
 fn ipc_joined_by_path(case: &mut Case) {
     joins(case, "ipc", "ipc");
 }
 
-/// The same for UTS.
+#[must(
+    "path (string, OPTIONAL) - namespace file ... the runtime MUST place the container process in the namespace associated with that path."
+)]
 fn uts_joined_by_path(case: &mut Case) {
     joins(case, "uts", "uts");
 }
 
-/// The same for processes: the container's program is not pid 1 there.
+#[must(
+    "path (string, OPTIONAL) - namespace file ... the runtime MUST place the container process in the namespace associated with that path."
+)]
 fn pid_joined_by_path(case: &mut Case) {
     joins(case, "pid", "pid");
 }
 
 /// A cgroup namespace can be joined as well.
+#[must("The runtime MUST place the container process in the namespace associated with that path.")]
 fn cgroup_joined_by_path(case: &mut Case) {
     joins(case, "cgroup", "cgroup");
 }
 
 /// A mount namespace that is joined is not changed for its other users.
+#[must("The runtime MUST place the container process in the namespace associated with that path.")]
 fn mount_joined_by_path_is_entered(case: &mut Case) {
     let mut first = case.bundle();
     first.config.shell("sleep 1000");
@@ -182,8 +192,9 @@ fn mount_joined_by_path_is_entered(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The host's own namespace under another path than /proc/self may be joined, but
-/// what the configuration writes must not reach it.
+#[convention(
+    "The host's own namespace under another path than /proc/self may be joined, but what the configuration writes must not reach it."
+)]
 fn the_hosts_namespace_by_another_path(case: &mut Case) {
     let mut bundle = case.bundle();
     let path = format!("/proc/{}/ns/net", std::process::id());
@@ -199,14 +210,18 @@ fn the_hosts_namespace_by_another_path(case: &mut Case) {
     assert_eq!(before, after);
 }
 
-/// "The runtime MUST generate an error if the namespace path is not associated with a namespace of type type."
+#[must(
+    "The runtime MUST generate an error if path is not associated with a namespace of type type."
+)]
 fn wrong_kind_of_path_is_refused(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.join_namespace("network", "/proc/self/ns/ipc");
     case.run(&bundle).fails();
 }
 
-/// "uidMappings (array of objects, OPTIONAL) describes the user namespace uid mappings from the host to the container."
+#[must(
+    "uidMappings (array of objects, OPTIONAL) describes the user namespace uid mappings from the host to the container."
+)]
 fn user_mappings(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.user_namespace(100_000);
@@ -220,6 +235,9 @@ fn user_mappings(case: &mut Case) {
 }
 
 /// Several ranges, in any order.
+#[must(
+    "uidMappings (array of objects, OPTIONAL) describes the user namespace uid mappings from the host to the container."
+)]
 fn user_mapping_of_several_ranges(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.user_namespace(100_000);
@@ -243,6 +261,9 @@ fn user_mapping_of_several_ranges(case: &mut Case) {
 }
 
 /// A file made by container root belongs to its host id.
+#[must(
+    "user: the container will be able to remap user and group IDs from the host to local users and groups within the container."
+)]
 fn user_namespace_root_owns_its_files(case: &mut Case) {
     use std::os::unix::fs::MetadataExt;
     let mut bundle = case.bundle();
@@ -257,7 +278,7 @@ fn user_namespace_root_owns_its_files(case: &mut Case) {
     assert_eq!((made.uid(), made.gid()), (100_000, 100_000));
 }
 
-/// What belongs to host root stays out of reach.
+#[convention("What belongs to host root stays out of reach of a user namespace.")]
 fn user_namespace_denies_the_host(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.user_namespace(100_000);
@@ -270,6 +291,7 @@ fn user_namespace_denies_the_host(case: &mut Case) {
 }
 
 /// A user namespace can be joined; no mappings are given then.
+#[must("The runtime MUST place the container process in the namespace associated with that path.")]
 fn user_namespace_joined_by_path(case: &mut Case) {
     let mut first = case.bundle();
     first.config.user_namespace(100_000).shell("sleep 1000");
@@ -284,7 +306,7 @@ fn user_namespace_joined_by_path(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// A pod: the network belongs to a user namespace, both are joined.
+#[convention("A pod: the network belongs to a user namespace, both are joined.")]
 fn network_owned_by_a_joined_user_namespace(case: &mut Case) {
     let mut first = case.bundle();
     first.config.user_namespace(100_000).shell("sleep 1000");
@@ -309,7 +331,7 @@ fn network_owned_by_a_joined_user_namespace(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "timeOffsets (object, OPTIONAL) sets the offset for Time Namespace."
+#[must("timeOffsets (object, OPTIONAL) sets the offset for Time Namespace.")]
 fn time_offsets(case: &mut Case) {
     if fs::metadata("/proc/self/ns/time").is_err() {
         skip("the kernel has no time namespaces");
@@ -334,7 +356,9 @@ fn time_offsets(case: &mut Case) {
     assert!(uptime > 1e9, "{uptime}");
 }
 
-/// Only the container's processes are seen.
+#[must(
+    "pid: processes inside the container will only be able to see other processes inside the same container."
+)]
 fn pid_namespace_has_its_own_processes(case: &mut Case) {
     let mut bundle = case.bundle();
     let output = case.shell(&mut bundle, "ls /proc | grep -c '^[0-9]*$'; echo $$");

@@ -1,13 +1,10 @@
 //! config-linux.md, "Network Devices". Each test's host is a network namespace that
 //! the test makes itself, with veth devices in it.
 
-use runtime_tests::{Bundle, Case, Finished, Test, skip, tests};
+use runtime_tests::{Bundle, Case, Finished, convention, must, skip};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["net_devices":
-    device_is_moved_and_up, device_is_renamed, name_template, permanent_addresses_are_kept, several_devices, user_namespace, joined_network, sysctl_of_a_moved_device,
-    taken_name_is_an_error_and_the_device_comes_back, failed_hook_brings_it_back,
-];
+const CHAPTER: &str = "config-linux.md: Network devices";
 
 /// Runs `before`, the container and `after` in a new network namespace, all on one
 /// shell's output.
@@ -49,7 +46,9 @@ fn bundle_with(case: &mut Case, devices: Value, line: &str) -> Bundle {
     bundle
 }
 
-/// "The runtime MUST move the network device"; "MUST set up".
+#[must(
+    "The runtime MUST move the network device to the container's network namespace and MUST set it up."
+)]
 fn device_is_moved_and_up(case: &mut Case) {
     let line = "ip -o link show host0 | grep -o '<.*UP.*>'";
     let bundle = bundle_with(case, json!({"host0": {}}), line);
@@ -65,7 +64,7 @@ fn device_is_moved_and_up(case: &mut Case) {
     assert_eq!(lines.next(), Some("0"), "the host has it no more: {seen}");
 }
 
-/// "name: the name of the network device inside the container namespace"
+#[must("name (string, OPTIONAL) - the name of the network device inside the container namespace.")]
 fn device_is_renamed(case: &mut Case) {
     let bundle = bundle_with(
         case,
@@ -76,7 +75,7 @@ fn device_is_renamed(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "eth0\nlo\n");
 }
 
-/// A `%d` is the lowest number that is free in the container.
+#[convention("A `%d` in the name is the lowest number that is free in the container.")]
 fn name_template(case: &mut Case) {
     let devices = json!({"host0": {"name": "net%d"}, "peer0": {"name": "net%d"}});
     let bundle = bundle_with(case, devices, "ls /sys/class/net");
@@ -84,7 +83,7 @@ fn name_template(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "lo\nnet0\nnet1\n");
 }
 
-/// "The runtime MUST preserve existing permanent IP addresses ... with global scope."
+#[must("The runtime MUST preserve existing permanent IP addresses ... with global scope.")]
 fn permanent_addresses_are_kept(case: &mut Case) {
     let before = format!(
         "{VETH} && ip addr add 192.0.2.7/24 dev host0 && ip addr add 192.0.2.8/24 dev host0 \
@@ -99,6 +98,7 @@ fn permanent_addresses_are_kept(case: &mut Case) {
 }
 
 /// Each of several.
+#[must("The runtime MUST move the network device.")]
 fn several_devices(case: &mut Case) {
     let devices = json!({"peer0": {"name": "a"}, "host0": {"name": "b"}});
     let bundle = bundle_with(case, devices, "ls /sys/class/net");
@@ -106,7 +106,8 @@ fn several_devices(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "a\nb\nlo\n");
 }
 
-/// The network namespace of a user namespace.
+/// To the network namespace of a user namespace.
+#[must("The runtime MUST move the network device.")]
 fn user_namespace(case: &mut Case) {
     let mut bundle = bundle_with(
         case,
@@ -119,7 +120,8 @@ fn user_namespace(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "eth0\nlo\n");
 }
 
-/// A network namespace that others made.
+/// To a network namespace that others made.
+#[must("The runtime MUST move the network device.")]
 fn joined_network(case: &mut Case) {
     let mut holder = case.bundle();
     holder.config.args(&["/bin/sleep", "60"]);
@@ -136,7 +138,7 @@ fn joined_network(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "1\n");
 }
 
-/// A sysctl may be about a device that was moved.
+#[convention("A sysctl may be about a device that was moved.")]
 fn sysctl_of_a_moved_device(case: &mut Case) {
     let line = "cat /proc/sys/net/ipv4/conf/eth0/forwarding";
     let mut bundle = bundle_with(case, json!({"host0": {"name": "eth0"}}), line);
@@ -148,8 +150,8 @@ fn sysctl_of_a_moved_device(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "1\n");
 }
 
-/// "If the name is already in use ... the runtime MUST generate an error", and errors
-/// leave the environment as it was.
+/// Errors leave the environment as it was.
+#[must("If the name is already in use ... the runtime MUST generate an error.")]
 fn taken_name_is_an_error_and_the_device_comes_back(case: &mut Case) {
     case.only_corten();
     let before = format!("{VETH} && ip addr add 192.0.2.7/24 dev host0 && ip link set host0 up");
@@ -162,7 +164,8 @@ fn taken_name_is_an_error_and_the_device_comes_back(case: &mut Case) {
         .says("file exists");
 }
 
-/// The same when something later fails.
+/// And a moved device is back where it was.
+#[must("If any hook fails, the runtime MUST generate an error.")]
 fn failed_hook_brings_it_back(case: &mut Case) {
     case.only_corten();
     let before = format!("{VETH} && ip addr add 192.0.2.7/24 dev host0 && ip link set host0 up");

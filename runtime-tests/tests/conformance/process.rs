@@ -2,32 +2,27 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use runtime_tests::{Case, Test, skip, tests};
+use runtime_tests::{Case, convention, must, skip};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["process":
-    cwd, cwd_is_made, cwd_inside_a_mount, cwd_never_leaves_through_a_descriptor, args_never_leave_through_a_descriptor, env, env_last_wins, args_by_path, args_by_slash_relative_to_cwd,
-    home_from_passwd, home_of_unknown_user, home_kept, arguments_reach_the_program, shebang,
-    missing_program_fails_at_create, missing_program_by_path, program_not_executable, program_is_a_directory,
-    rlimits, rlimit_unlimited_core, umask, umask_default, oom_score_adj, oom_score_adj_unset,
-    no_new_privileges, new_privileges, session_is_new, no_descriptors_leak, signals_are_default,
-];
+const CHAPTER: &str = "config.md: Process";
 
-/// "cwd (string, REQUIRED) is the working directory that will be set for the executable."
+#[must("cwd (string, REQUIRED) is the working directory that will be set for the executable.")]
 fn cwd(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/cwd", json!("/home/user"));
     assert_eq!(case.facts(&bundle).text("/cwd"), "/home/user");
 }
 
-/// Engines rely on a missing cwd being made, with mode 0755.
+#[convention("Engines rely on a missing cwd being made, with mode 0755.")]
 fn cwd_is_made(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/cwd", json!("/srv/made/here"));
     assert_eq!(case.facts(&bundle).text("/cwd"), "/srv/made/here");
 }
 
-/// The cwd is looked up after the mounts are in place.
+/// It is looked up after the mounts are in place.
+#[must("cwd (string, REQUIRED) is the working directory that will be set for the executable.")]
 fn cwd_inside_a_mount(case: &mut Case) {
     let mut bundle = case.bundle();
     let source = case.directory.join("volume");
@@ -37,7 +32,9 @@ fn cwd_inside_a_mount(case: &mut Case) {
     assert_eq!(case.facts(&bundle).text("/cwd"), "/volume/deep");
 }
 
-/// No descriptor of the runtime leads out of the container (CVE-2024-21626).
+#[convention(
+    "A cwd never leads out of the container through a descriptor of the runtime (CVE-2024-21626)."
+)]
 fn cwd_never_leaves_through_a_descriptor(case: &mut Case) {
     for number in 3..16 {
         for climb in ["", "/..", "/../../.."] {
@@ -66,7 +63,9 @@ fn cwd_never_leaves_through_a_descriptor(case: &mut Case) {
     }
 }
 
-/// The same for the program itself.
+#[convention(
+    "A program never leads out of the container through a descriptor of the runtime (CVE-2024-21626)."
+)]
 fn args_never_leave_through_a_descriptor(case: &mut Case) {
     let mark = case.directory.join("mark");
     std::fs::write(&mark, "#!/bin/sh\necho escaped\n").unwrap();
@@ -87,7 +86,9 @@ fn args_never_leave_through_a_descriptor(case: &mut Case) {
     }
 }
 
-/// "env (array of strings, OPTIONAL) with the same semantics as IEEE Std 1003.1-2008's environ."
+#[must(
+    "env (array of strings, OPTIONAL) with the same semantics as IEEE Std 1003.1-2008's environ."
+)]
 fn env(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.push("/process/env", json!("ONE=two=three"));
@@ -102,7 +103,7 @@ fn env(case: &mut Case) {
     );
 }
 
-/// Engines rely on the last of two entries of one name.
+#[convention("The last of two entries of one name in `env` counts.")]
 fn env_last_wins(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.push("/process/env", json!("TWICE=first"));
@@ -110,7 +111,10 @@ fn env_last_wins(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "echo $TWICE"), "second");
 }
 
-/// "args (array of strings, REQUIRED) with similar semantics to execvp's argv": found in the container's PATH.
+/// Found in the container's PATH.
+#[must(
+    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+)]
 fn args_by_path(case: &mut Case) {
     let mut bundle = case.bundle();
     std::fs::create_dir(bundle.rootfs().join("opt")).unwrap();
@@ -127,6 +131,9 @@ fn args_by_path(case: &mut Case) {
 }
 
 /// A name with a slash is used as it is, relative to cwd.
+#[must(
+    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+)]
 fn args_by_slash_relative_to_cwd(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -136,7 +143,7 @@ fn args_by_slash_relative_to_cwd(case: &mut Case) {
     assert_eq!(case.facts(&bundle).text("/args/0"), "./probe");
 }
 
-/// HOME is set from the container's /etc/passwd when the config does not set it.
+#[convention("HOME is from the container's /etc/passwd when the config does not set it.")]
 fn home_from_passwd(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -145,7 +152,7 @@ fn home_from_passwd(case: &mut Case) {
     assert_eq!(case.facts(&bundle).env("HOME"), Some("/home/user"));
 }
 
-/// A user without an entry has the home `/`.
+#[convention("A user without an entry has the home `/`.")]
 fn home_of_unknown_user(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -155,6 +162,9 @@ fn home_of_unknown_user(case: &mut Case) {
 }
 
 /// A HOME of the config stays.
+#[must(
+    "env (array of strings, OPTIONAL) with the same semantics as IEEE Std 1003.1-2008's environ."
+)]
 fn home_kept(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.push("/process/env", json!("HOME=/elsewhere"));
@@ -162,6 +172,9 @@ fn home_kept(case: &mut Case) {
 }
 
 /// Every argument arrives as it was written.
+#[must(
+    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+)]
 fn arguments_reach_the_program(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -173,6 +186,9 @@ fn arguments_reach_the_program(case: &mut Case) {
 }
 
 /// A script with an interpreter line is a program.
+#[must(
+    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+)]
 fn shebang(case: &mut Case) {
     let mut bundle = case.bundle();
     let script = bundle.rootfs().join("bin/script");
@@ -182,7 +198,7 @@ fn shebang(case: &mut Case) {
     assert_eq!(case.run(&bundle).ok().stdout, "script /bin/script one\n");
 }
 
-/// A program that does not exist fails `create`, in words that engines turn into 127.
+#[convention("A program that does not exist fails `create`, in words that engines turn into 127.")]
 fn missing_program_fails_at_create(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["no-such-program"]);
@@ -194,7 +210,9 @@ fn missing_program_fails_at_create(case: &mut Case) {
         .says("no-such-program");
 }
 
-/// The same for a path.
+#[convention(
+    "A path that leads to no program fails `create`, in words that engines turn into 127."
+)]
 fn missing_program_by_path(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/no/such/program"]);
@@ -206,7 +224,9 @@ fn missing_program_by_path(case: &mut Case) {
         .says("/no/such/program");
 }
 
-/// A file without its execute bits fails `create`, in words that engines turn into 126.
+#[convention(
+    "A file without its execute bits fails `create`, in words that engines turn into 126."
+)]
 fn program_not_executable(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/etc/passwd"]);
@@ -218,7 +238,7 @@ fn program_not_executable(case: &mut Case) {
         .says("permission denied");
 }
 
-/// A directory is no program.
+#[convention("A directory is no program and fails `create`.")]
 fn program_is_a_directory(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/etc"]);
@@ -232,7 +252,9 @@ fn program_is_a_directory(case: &mut Case) {
     );
 }
 
-/// "rlimits (array of objects, OPTIONAL) allows setting resource limits for the process."
+#[must(
+    "soft - rlim.rlim_cur MUST match the configured value; hard - rlim.rlim_max MUST match the configured value."
+)]
 fn rlimits(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set(
@@ -260,6 +282,7 @@ fn rlimits(case: &mut Case) {
 }
 
 /// The largest number stands for "unlimited".
+#[must("hard (uint64, REQUIRED) - rlim.rlim_max MUST match the configured value.")]
 fn rlimit_unlimited_core(case: &mut Case) {
     let mut bundle = case.bundle();
     let unlimited = json!([{"type": "RLIMIT_CORE", "soft": u64::MAX, "hard": u64::MAX}]);
@@ -281,41 +304,47 @@ fn rlimit_unlimited_core(case: &mut Case) {
     );
 }
 
-/// "umask (int, OPTIONAL) specifies the umask of the user."
+#[must("umask (int, OPTIONAL) specifies the umask of the user.")]
 fn umask(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/user/umask", json!(0o077));
     assert_eq!(case.facts(&bundle).at("/umask"), &json!(0o077));
 }
 
-/// Without it engines see 0022.
+#[convention("Without `umask` engines see 0022.")]
 fn umask_default(case: &mut Case) {
     let bundle = case.bundle();
     assert_eq!(case.facts(&bundle).at("/umask"), &json!(0o022));
 }
 
-/// "oomScoreAdj (int, OPTIONAL) adjusts the oom-killer score." Upwards: lowering needs a capability.
+/// Upwards: lowering needs a capability.
+#[must("If oomScoreAdj is set, the runtime MUST set oom_score_adj to the given value.")]
 fn oom_score_adj(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/oomScoreAdj", json!(555));
     assert_eq!(case.facts(&bundle).text("/oom_score_adj"), "555");
 }
 
-/// "If oomScoreAdj is not set, the runtime MUST NOT change the value of oom_score_adj."
+#[must("If oomScoreAdj is not set, the runtime MUST NOT change the value of oom_score_adj.")]
 fn oom_score_adj_unset(case: &mut Case) {
     let bundle = case.bundle();
     let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     assert_eq!(case.facts(&bundle).text("/oom_score_adj"), own.trim());
 }
 
-/// "noNewPrivileges (bool, OPTIONAL) setting this to true prevents the process from gaining additional privileges."
+#[must(
+    "noNewPrivileges (bool, OPTIONAL) setting this to true prevents the process from gaining additional privileges."
+)]
 fn no_new_privileges(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/noNewPrivileges", json!(true));
     assert_eq!(case.facts(&bundle).status("NoNewPrivs"), "1");
 }
 
-/// The same, false and absent.
+/// Here it is false.
+#[must(
+    "noNewPrivileges (bool, OPTIONAL) setting this to true prevents the process from gaining additional privileges."
+)]
 fn new_privileges(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/noNewPrivileges", json!(false));
@@ -324,7 +353,9 @@ fn new_privileges(case: &mut Case) {
     assert_eq!(case.facts(&bundle).status("NoNewPrivs"), "0");
 }
 
-/// The process leads a session of its own, so that a signal typed at the caller does not reach it.
+#[convention(
+    "The process leads a session of its own, so that a signal typed at the caller does not reach it."
+)]
 fn session_is_new(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);
@@ -332,8 +363,10 @@ fn session_is_new(case: &mut Case) {
     assert_eq!(facts.at("/sid"), &json!(1));
 }
 
-/// runtime-linux.md: "the runtime MUST NOT leak file descriptors" beyond the three standard ones,
-/// neither its own nor its caller's.
+/// Neither the runtime's own nor its caller's reach the program.
+#[must(
+    "By default, only the stdin, stdout and stderr file descriptors are kept open for the application by the runtime."
+)]
 fn no_descriptors_leak(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write();
@@ -350,7 +383,7 @@ fn no_descriptors_leak(case: &mut Case) {
     assert_eq!(facts.descriptors(), [0, 1, 2], "{}", facts.at("/fds"));
 }
 
-/// Nothing the runtime blocked or ignored for itself stays so.
+#[convention("Nothing the runtime blocked or ignored for itself stays so.")]
 fn signals_are_default(case: &mut Case) {
     let bundle = case.bundle();
     let facts = case.facts(&bundle);

@@ -2,13 +2,9 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Test, tests};
+use runtime_tests::{Case, convention};
 
-pub const TESTS: &[Test] = tests!["processes":
-    ps_json, ps_table, ps_arguments, ps_without_a_pid_column, ps_of_a_stopped_container, ps_of_a_missing_container,
-    pause_stops_everything, pause_and_resume_of_a_created_container, pause_twice, pause_of_a_stopped_container, resume_of_a_running_container, resume_of_a_stopped_container,
-    kill_of_a_paused_container, delete_force_of_a_paused_container, start_of_a_paused_container, pause_of_a_missing_container,
-];
+const CHAPTER: &str = "ps, pause and resume";
 
 /// The pids that `ps --format json` tells; go-runc reads both streams as one.
 #[track_caller]
@@ -31,7 +27,7 @@ fn launch_two(case: &mut Case) -> String {
     id
 }
 
-/// All processes of the container, as the host numbers them.
+#[convention("`ps --format json` is all processes of the container, as the host numbers them.")]
 fn ps_json(case: &mut Case) {
     let id = launch_two(case);
     let pids = pids(case, &id);
@@ -39,7 +35,7 @@ fn ps_json(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// The host's ps, its header and the container's rows.
+#[convention("`ps` is the host's ps: its header and the container's rows.")]
 fn ps_table(case: &mut Case) {
     let id = launch_two(case);
     let text = case.runtime().args(["ps", &id]).run().ok().stdout;
@@ -56,7 +52,7 @@ fn ps_table(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Whatever follows the id is for ps.
+#[convention("Whatever follows the id of `ps` is for the host's ps.")]
 fn ps_arguments(case: &mut Case) {
     let id = launch_two(case);
     let text = case
@@ -75,7 +71,7 @@ fn ps_arguments(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Rows cannot be told apart without it.
+#[convention("`ps` needs a column of pids to tell rows apart.")]
 fn ps_without_a_pid_column(case: &mut Case) {
     let id = launch_two(case);
     let finished = case.runtime().args(["ps", &id, "-e", "-o", "args"]).run();
@@ -83,7 +79,7 @@ fn ps_without_a_pid_column(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Nobody is in it.
+#[convention("`ps` of a stopped container shows nobody.")]
 fn ps_of_a_stopped_container(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -95,12 +91,13 @@ fn ps_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
+#[convention("`ps` of a missing container is an error, in words that engines match.")]
 fn ps_of_a_missing_container(case: &mut Case) {
     let finished = case.runtime().args(["ps", "no-such"]).run();
     finished.exits(1).says("does not exist");
 }
 
-/// Everything stands still, and goes on where it stood.
+#[convention("`pause` stops everything, and `resume` goes on where it stood.")]
 fn pause_stops_everything(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle
@@ -120,7 +117,7 @@ fn pause_stops_everything(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "created" is a state in which a container can be paused, too.
+#[convention("A created container can be paused and resumed.")]
 fn pause_and_resume_of_a_created_container(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("echo ran > /ran; exec sleep 1000");
@@ -132,6 +129,7 @@ fn pause_and_resume_of_a_created_container(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`pause` of a paused container is an error.")]
 fn pause_twice(case: &mut Case) {
     let id = launch_two(case);
     case.runtime().args(["pause", &id]).run().ok();
@@ -141,6 +139,7 @@ fn pause_twice(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`pause` of a stopped container is an error.")]
 fn pause_of_a_stopped_container(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -150,6 +149,7 @@ fn pause_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
+#[convention("`resume` of a running container is an error.")]
 fn resume_of_a_running_container(case: &mut Case) {
     let id = launch_two(case);
     let finished = case.runtime().args(["resume", &id]).run();
@@ -158,7 +158,7 @@ fn resume_of_a_running_container(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// containerd resumes a paused container that has ended; it must not hang.
+#[convention("containerd resumes a paused container that has ended; it must not hang.")]
 fn resume_of_a_stopped_container(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
@@ -168,7 +168,7 @@ fn resume_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// SIGKILL reaches a frozen container.
+#[convention("SIGKILL reaches a paused container.")]
 fn kill_of_a_paused_container(case: &mut Case) {
     let id = launch_two(case);
     case.runtime().args(["pause", &id]).run().ok();
@@ -177,6 +177,7 @@ fn kill_of_a_paused_container(case: &mut Case) {
     case.delete(&id);
 }
 
+#[convention("`delete --force` ends a paused container.")]
 fn delete_force_of_a_paused_container(case: &mut Case) {
     let id = launch_two(case);
     case.runtime().args(["pause", &id]).run().ok();
@@ -184,7 +185,7 @@ fn delete_force_of_a_paused_container(case: &mut Case) {
     case.runtime().args(["delete", "--force", &id]).run().ok();
 }
 
-/// A stub that stands still cannot be started; nothing hangs.
+#[convention("A created container that is paused cannot be started; nothing hangs.")]
 fn start_of_a_paused_container(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -198,6 +199,7 @@ fn start_of_a_paused_container(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`pause` of a missing container is an error, in words that engines match.")]
 fn pause_of_a_missing_container(case: &mut Case) {
     for command in ["pause", "resume"] {
         let finished = case.runtime().args([command, "no-such"]).run();

@@ -5,14 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runtime_tests::{Bundle, Case, Facts, Test, skip, tests};
+use runtime_tests::{Bundle, Case, Facts, convention, skip};
 use serde_json::{Value, json};
 
 use crate::engines::{DOCKER_SECCOMP, capabilities};
 
-pub const TESTS: &[Test] = tests!["roots":
-    debian_root, compiled_programs, user_namespace_bundle, overlay_root_leaves_the_lower_layer, two_hundred_cycles_leave_nothing, root_on_tmpfs,
-];
+const CHAPTER: &str = "Roots of distributions";
 
 /// A Debian root, made once and kept beside the build.
 fn debian(case: &Case) -> PathBuf {
@@ -63,7 +61,7 @@ fn over(case: &mut Case, root: &Path) -> Bundle {
     bundle
 }
 
-/// `apt-get --version` in Debian, with Docker's profile.
+#[convention("`apt-get --version` in Debian, with Docker's profile.")]
 fn debian_root(case: &mut Case) {
     let root = debian(case);
     let mut bundle = over(case, &root);
@@ -90,7 +88,7 @@ fn debian_root(case: &mut Case) {
     );
 }
 
-/// Compiled programs: a dynamic one in Debian, a static one in an empty root.
+#[convention("Compiled programs: a dynamic one in Debian, a static one in an empty root.")]
 fn compiled_programs(case: &mut Case) {
     let root = debian(case);
     let source = case.directory.join("hello.c");
@@ -129,7 +127,9 @@ fn compiled_programs(case: &mut Case) {
     assert_eq!(case.run(&bundle).exits(3).stdout, "compiled /hello 2\n");
 }
 
-/// Mapped ids, volumes of the mapped user, a tmpfs for him, a program that changes its user.
+#[convention(
+    "A bundle of a user namespace: mapped ids, volumes of the mapped user, a tmpfs for him, a program that changes its user."
+)]
 fn user_namespace_bundle(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.user_namespace(200_000);
@@ -156,7 +156,7 @@ fn user_namespace_bundle(case: &mut Case) {
     assert_eq!(fs::metadata(volume.join("made")).unwrap().uid(), 201_000);
 }
 
-/// An image's layer under an overlay root stays as it is.
+#[convention("An image's layer under an overlay root stays as it is.")]
 fn overlay_root_leaves_the_lower_layer(case: &mut Case) {
     let mut bundle = case.bundle();
     let lower = case.directory.join("lower");
@@ -186,7 +186,7 @@ fn overlay_root_leaves_the_lower_layer(case: &mut Case) {
     assert!(case.directory.join("upper/etc/new").exists());
 }
 
-/// Nothing adds up: descriptors, mounts, cgroups, processes.
+#[convention("Two hundred containers leave nothing: descriptors, mounts, cgroups, processes.")]
 fn two_hundred_cycles_leave_nothing(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
@@ -206,7 +206,7 @@ fn two_hundred_cycles_leave_nothing(case: &mut Case) {
     );
 }
 
-/// A root that is itself a mount point.
+#[convention("A root may itself be a mount point.")]
 fn root_on_tmpfs(case: &mut Case) {
     let mut bundle = case.bundle();
     let spare = case.directory.join("spare");

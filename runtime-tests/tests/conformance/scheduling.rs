@@ -1,12 +1,9 @@
 //! config.md, "Linux Process": `scheduler`, `ioPriority`; config-linux.md, "Memory policy".
 
-use runtime_tests::{Case, Test, skip, tests};
+use runtime_tests::{Case, must, skip};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["scheduling":
-    scheduler_batch, scheduler_idle, scheduler_other_nice, scheduler_fifo, scheduler_round_robin, scheduler_deadline, scheduler_reset_on_fork,
-    io_priority_best_effort, io_priority_idle, io_priority_of_real_time, memory_policy_interleave, memory_policy_bind, memory_policy_local, memory_policy_preferred,
-];
+const CHAPTER: &str = "config.md: Scheduler, I/O priority, memory policy";
 
 /// Fields 19 (nice), 40 (rt_priority) and 41 (policy) of /proc/PID/stat.
 fn scheduled(case: &mut Case, scheduler: Value) -> (String, String, String) {
@@ -47,13 +44,13 @@ fn is(found: (String, String, String), policy: &str, priority: &str, nice: &str)
     assert_eq!(found, wanted, "policy, priority, nice");
 }
 
-/// "SCHED_BATCH: Batch style scheduling"
+#[must("SCHED_BATCH: Batch style scheduling.")]
 fn scheduler_batch(case: &mut Case) {
     let found = scheduled(case, json!({"policy": "SCHED_BATCH", "nice": 7}));
     is(found, "3", "0", "7");
 }
 
-/// "SCHED_IDLE: very low priority jobs"
+#[must("SCHED_IDLE: very low priority jobs.")]
 fn scheduler_idle(case: &mut Case) {
     is(
         scheduled(case, json!({"policy": "SCHED_IDLE"})),
@@ -63,33 +60,36 @@ fn scheduler_idle(case: &mut Case) {
     );
 }
 
-/// "nice: the nice value for the process, affecting its priority"
+#[must("nice (int32, OPTIONAL) is the nice value for the process, affecting its priority.")]
 fn scheduler_other_nice(case: &mut Case) {
     let found = scheduled(case, json!({"policy": "SCHED_OTHER", "nice": -5}));
     is(found, "0", "0", "-5");
 }
 
-/// "SCHED_FIFO"; "priority: sets the static priority of the process"
+#[must(
+    "priority (int32, OPTIONAL) represents the static priority of the process, used by real-time policies like SCHED_FIFO and SCHED_RR."
+)]
 fn scheduler_fifo(case: &mut Case) {
     needs_real_time(case);
     let found = scheduled(case, json!({"policy": "SCHED_FIFO", "priority": 3}));
     is(found, "1", "3", "0");
 }
 
-/// "SCHED_RR"
+#[must("policy (string, REQUIRED) represents the scheduling policy: SCHED_RR.")]
 fn scheduler_round_robin(case: &mut Case) {
     needs_real_time(case);
     let found = scheduled(case, json!({"policy": "SCHED_RR", "priority": 99}));
     is(found, "2", "99", "0");
 }
 
-/// "runtime", "deadline", "period"
+#[must("runtime, deadline, period (uint64, OPTIONAL): used by deadline scheduling.")]
 fn scheduler_deadline(case: &mut Case) {
     let deadline = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 50_000_000, "period": 50_000_000});
     is(scheduled(case, deadline), "6", "0", "0");
 }
 
-/// "flags": children of a process with this one are ordinary again.
+/// Children of a process with this one are ordinary again.
+#[must("flags (array of strings, OPTIONAL): SCHED_FLAG_RESET_ON_FORK.")]
 fn scheduler_reset_on_fork(case: &mut Case) {
     needs_a_newer_peer(case);
     let mut bundle = case.bundle();
@@ -122,7 +122,9 @@ fn io_priority(case: &mut Case, class: &str, level: u32) -> String {
     case.run(&bundle).ok().stdout.trim_end().to_owned()
 }
 
-/// "ioPriority: sets the I/O scheduling class and priority of the process"
+#[must(
+    "ioPriority (object, OPTIONAL) configures the I/O priority settings for the container's processes within the process group."
+)]
 fn io_priority_best_effort(case: &mut Case) {
     assert_eq!(
         io_priority(case, "IOPRIO_CLASS_BE", 6),
@@ -131,11 +133,13 @@ fn io_priority_best_effort(case: &mut Case) {
 }
 
 /// The idle class has no levels.
+#[must("ioPriority: IOPRIO_CLASS_IDLE.")]
 fn io_priority_idle(case: &mut Case) {
     assert_eq!(io_priority(case, "IOPRIO_CLASS_IDLE", 0), "idle");
 }
 
 /// Needs the host's privilege, which a runtime of root has.
+#[must("ioPriority: IOPRIO_CLASS_RT.")]
 fn io_priority_of_real_time(case: &mut Case) {
     assert_eq!(io_priority(case, "IOPRIO_CLASS_RT", 1), "realtime: prio 1");
 }
@@ -152,24 +156,28 @@ fn memory_policy(case: &mut Case, policy: Value) -> String {
     case.shell(&mut bundle, line)
 }
 
-/// "mode", "nodes": "MPOL_INTERLEAVE"
+/// MPOL_INTERLEAVE.
+#[must("memoryPolicy: mode (string, REQUIRED), nodes (string, OPTIONAL).")]
 fn memory_policy_interleave(case: &mut Case) {
     let policy = json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
     assert_eq!(memory_policy(case, policy), "interleave=static:0");
 }
 
-/// "MPOL_BIND"
+/// MPOL_BIND.
+#[must("memoryPolicy: mode (string, REQUIRED), nodes (string, OPTIONAL).")]
 fn memory_policy_bind(case: &mut Case) {
     let policy = json!({"mode": "MPOL_BIND", "nodes": "0"});
     assert_eq!(memory_policy(case, policy), "bind:0");
 }
 
-/// "MPOL_LOCAL" has no nodes.
+/// MPOL_LOCAL, which has no nodes.
+#[must("memoryPolicy: mode (string, REQUIRED).")]
 fn memory_policy_local(case: &mut Case) {
     assert_eq!(memory_policy(case, json!({"mode": "MPOL_LOCAL"})), "local");
 }
 
-/// "MPOL_PREFERRED"
+/// MPOL_PREFERRED.
+#[must("memoryPolicy: mode (string, REQUIRED), nodes (string, OPTIONAL).")]
 fn memory_policy_preferred(case: &mut Case) {
     let policy = json!({"mode": "MPOL_PREFERRED", "nodes": "0"});
     assert_eq!(memory_policy(case, policy), "prefer:0");

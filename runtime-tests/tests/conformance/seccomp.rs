@@ -1,11 +1,9 @@
 //! config-linux.md, "Seccomp".
 
-use runtime_tests::{Case, Test, tests};
+use runtime_tests::{Case, convention, must};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["seccomp":
-    errno, errno_value, default_deny, arguments, kill, log_and_allow, without_no_new_privileges, without_no_new_privileges_as_user, unknown_name_is_ignored, trap_kills,
-];
+const CHAPTER: &str = "config-linux.md: Seccomp";
 
 /// What a static program needs to live, and a runtime to start it.
 const NEEDED: &str = "\
@@ -31,7 +29,8 @@ fn calls(case: &mut Case, seccomp: Value, names: &[&str]) -> String {
     case.run(&bundle).ok().stdout
 }
 
-/// "SCMP_ACT_ERRNO": EPERM by default.
+/// EPERM by default.
+#[must("action: SCMP_ACT_ERRNO.")]
 fn errno(case: &mut Case) {
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]);
     assert_eq!(
@@ -40,7 +39,7 @@ fn errno(case: &mut Case) {
     );
 }
 
-/// "errnoRet (uint, OPTIONAL) - the errno return code to use."
+#[must("errnoRet (uint, OPTIONAL) - the errno return code to use.")]
 fn errno_value(case: &mut Case) {
     let rules =
         json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 99}]);
@@ -50,7 +49,8 @@ fn errno_value(case: &mut Case) {
     );
 }
 
-/// "defaultAction (string, REQUIRED)": all that is not listed, with `defaultErrnoRet`.
+/// All that is not listed, with `defaultErrnoRet`.
+#[must("defaultAction (string, REQUIRED) - the default action for seccomp.")]
 fn default_deny(case: &mut Case) {
     let names: Vec<&str> = NEEDED.split_whitespace().collect();
     let mut seccomp = profile(
@@ -62,7 +62,10 @@ fn default_deny(case: &mut Case) {
     assert_eq!(output, "mkdir 22\ngetpriority 22\nsched_yield 0\n");
 }
 
-/// "args (array of objects, OPTIONAL)": an argument decides.
+/// An argument decides.
+#[must(
+    "args (array of objects, OPTIONAL) - the specific syscall in seccomp: index, value, valueTwo, op."
+)]
 fn arguments(case: &mut Case) {
     let arguments = json!([{"index": 2, "value": 2, "op": "SCMP_CMP_EQ"}]);
     let rules = json!([{"names": ["setpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 77, "args": arguments}]);
@@ -74,7 +77,8 @@ fn arguments(case: &mut Case) {
     assert_eq!(output, "setpriority 0\nsetpriority2 77\n");
 }
 
-/// "SCMP_ACT_KILL_PROCESS": the process dies of SIGSYS, and the runtime reports that.
+/// The process dies of SIGSYS, and the runtime reports that.
+#[must("action: SCMP_ACT_KILL_PROCESS.")]
 fn kill(case: &mut Case) {
     let mut bundle = case.bundle();
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]);
@@ -85,7 +89,8 @@ fn kill(case: &mut Case) {
     case.run(&bundle).exits(128 + 31);
 }
 
-/// "SCMP_ACT_LOG" lets the call through.
+/// It lets the call through.
+#[must("action: SCMP_ACT_LOG.")]
 fn log_and_allow(case: &mut Case) {
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_LOG"}]);
     assert_eq!(
@@ -94,7 +99,7 @@ fn log_and_allow(case: &mut Case) {
     );
 }
 
-/// The filter works as well when new privileges are allowed.
+#[convention("The filter works as well when new privileges are allowed.")]
 fn without_no_new_privileges(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/noNewPrivileges", json!(false));
@@ -109,7 +114,9 @@ fn without_no_new_privileges(case: &mut Case) {
     );
 }
 
-/// And for a user who could not load it himself.
+#[convention(
+    "The filter works when new privileges are allowed, also for a user who could not load it himself."
+)]
 fn without_no_new_privileges_as_user(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/noNewPrivileges", json!(false));
@@ -124,7 +131,7 @@ fn without_no_new_privileges_as_user(case: &mut Case) {
     assert_eq!(case.run(&bundle).ok().stdout, "mkdir 5\n");
 }
 
-/// A profile may name system calls of other kernels.
+#[convention("A profile may name system calls of other kernels.")]
 fn unknown_name_is_ignored(case: &mut Case) {
     let rules =
         json!([{"names": ["no_such_call", "mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]);
@@ -134,7 +141,8 @@ fn unknown_name_is_ignored(case: &mut Case) {
     );
 }
 
-/// "SCMP_ACT_TRAP" sends SIGSYS, which ends a program without a handler.
+/// SIGSYS ends a program without a handler.
+#[must("action: SCMP_ACT_TRAP.")]
 fn trap_kills(case: &mut Case) {
     let mut bundle = case.bundle();
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_TRAP"}]);

@@ -3,12 +3,10 @@
 
 use std::fs;
 
-use runtime_tests::{Bundle, Case, Running, Test, skip, tests};
+use runtime_tests::{Bundle, Case, Running, convention, must, skip};
 use serde_json::{Value, json};
 
-pub const TESTS: &[Test] = tests!["seccomp_notify":
-    agent_decides, one_message_and_the_connection_is_closed, process_state, without_no_new_privileges, created_container, calls_of_the_start_itself_may_be_notified, dead_agent, joined_pid_namespace, user_namespace, process_of_exec,
-];
+const CHAPTER: &str = "config-linux.md: Seccomp listener";
 
 /// Takes one listener and answers mkdir with errno 77, everything else with "go on".
 /// With `die` it leaves as soon as it has the listener.
@@ -117,9 +115,10 @@ fn ask(bundle: &mut Bundle, agent: &Agent, names: &[&str]) {
         .args(&["/bin/probe", "call", "mkdir", "chdir"]);
 }
 
-/// "The runtime MUST send exactly one container process state per connection. The
-/// connection MUST NOT be reused and it MUST be closed after sending." (runc 1.1 keeps
-/// it open as long as a foreground `run` lasts.)
+/// Runc 1.1 keeps it open as long as a foreground `run` lasts.
+#[must(
+    "The runtime MUST send exactly one container process state per connection. The connection MUST NOT be reused and it MUST be closed after sending."
+)]
 fn one_message_and_the_connection_is_closed(case: &mut Case) {
     if case.version().starts_with("runc version 1.1.") {
         skip("this version of runc closes it when `run` ends");
@@ -131,7 +130,8 @@ fn one_message_and_the_connection_is_closed(case: &mut Case) {
     agent.told();
 }
 
-/// "SCMP_ACT_NOTIFY": what the agent answers is the call's result.
+/// What the agent answers is the call's result.
+#[must("action: SCMP_ACT_NOTIFY.")]
 fn agent_decides(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();
@@ -140,7 +140,9 @@ fn agent_decides(case: &mut Case) {
     agent.told();
 }
 
-/// `ociVersion`, `fds`, `pid`, `metadata`, `state`.
+#[must(
+    "The container process state includes the following properties: ociVersion, fds, pid, metadata, state."
+)]
 fn process_state(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();
@@ -162,7 +164,9 @@ fn process_state(case: &mut Case) {
     assert_eq!(told["state"]["annotations"]["a.b"], json!("c"));
 }
 
-/// The filter is loaded early then, and the change of identity comes after it.
+#[convention(
+    "Without noNewPrivileges the filter with a listener is loaded early, and the change of identity comes after it."
+)]
 fn without_no_new_privileges(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();
@@ -179,7 +183,8 @@ fn without_no_new_privileges(case: &mut Case) {
     agent.told();
 }
 
-/// The runtime has gone when the program runs, and the agent still decides.
+/// In a created container the runtime has gone when the program runs, and the agent still decides.
+#[must("action: SCMP_ACT_NOTIFY.")]
 fn created_container(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();
@@ -193,7 +198,9 @@ fn created_container(case: &mut Case) {
     agent.told();
 }
 
-/// Whatever the runtime itself still calls, but for write: the agent is there.
+#[convention(
+    "Whatever the runtime itself still calls, but for write, may be notified: the agent is there."
+)]
 fn calls_of_the_start_itself_may_be_notified(case: &mut Case) {
     case.only_corten();
     let agent = agent(case, "");
@@ -220,8 +227,9 @@ fn calls_of_the_start_itself_may_be_notified(case: &mut Case) {
     agent.told();
 }
 
-/// Nobody but the agent holds the listener: calls answer ENOSYS when it is gone, and
-/// wait for nobody.
+#[convention(
+    "Nobody but the agent holds the listener: calls answer ENOSYS when it is gone, and wait for nobody."
+)]
 fn dead_agent(case: &mut Case) {
     let agent = agent(case, "die");
     let mut bundle = case.bundle();
@@ -234,7 +242,9 @@ fn dead_agent(case: &mut Case) {
     case.delete(&id);
 }
 
-/// The process that has the listener is not the one that was cloned first.
+#[convention(
+    "SCMP_ACT_NOTIFY with a joined pid namespace: the process that has the listener is not the one that was cloned first."
+)]
 fn joined_pid_namespace(case: &mut Case) {
     let mut holder = case.bundle();
     holder.config.args(&["/bin/sleep", "60"]);
@@ -250,7 +260,7 @@ fn joined_pid_namespace(case: &mut Case) {
     agent.told();
 }
 
-/// A process of `exec` has a listener of its own, and its container runs.
+#[convention("A process of `exec` has a listener of its own, and its container runs.")]
 fn process_of_exec(case: &mut Case) {
     let first = agent(case, "");
     let mut bundle = case.bundle();
@@ -274,7 +284,7 @@ fn process_of_exec(case: &mut Case) {
     assert_ne!(told["pid"], json!(pid));
 }
 
-/// And it may be root of another user namespace only.
+#[convention("SCMP_ACT_NOTIFY in a user namespace: the process may be root of that one only.")]
 fn user_namespace(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();

@@ -4,16 +4,14 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use runtime_tests::{Bundle, Case, Test, cgroup_directories, skip, tests};
+use runtime_tests::{Bundle, Case, cgroup_directories, convention, skip};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["security":
-    cwd_below_a_read_only_path, cwd_below_a_mask, start_container_hooks_get_no_descriptors, start_waits_for_no_child_of_a_hook, neighbours_cannot_reach_into_a_created_container,
-    killed_anywhere_create_is_cleared, an_unreadable_state_is_cleared, what_is_no_containers_stays, too_few_descriptors_leave_nothing,
-];
+const CHAPTER: &str = "Hardening";
 
-/// The working directory is the image's choice: it must not lie below the mount
-/// that makes the path read-only, or every sysctl of the host is writable.
+#[convention(
+    "The working directory is the image's choice: it must not lie below the mount that makes the path read-only, or every sysctl of the host is writable."
+)]
 fn cwd_below_a_read_only_path(case: &mut Case) {
     let mut bundle = case.bundle();
     for cwd in ["/proc/sys", "/proc/sys/kernel", "/proc/./sys/../sys"] {
@@ -25,7 +23,7 @@ fn cwd_below_a_read_only_path(case: &mut Case) {
     }
 }
 
-/// What a mask hides is hidden from whoever starts in it, too.
+#[convention("What a mask hides is hidden from whoever starts in it, too.")]
 fn cwd_below_a_mask(case: &mut Case) {
     let mut bundle: Bundle = case.bundle();
     bundle
@@ -35,7 +33,9 @@ fn cwd_below_a_mask(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "ls -A ."), "");
 }
 
-/// They are programs of the image, and the runtime's files are none of theirs.
+#[convention(
+    "Hooks of startContainer, which are programs of the image, get no descriptors of the runtime."
+)]
 fn start_container_hooks_get_no_descriptors(case: &mut Case) {
     let mut bundle = case.bundle();
     let log = case.directory.join("log");
@@ -60,7 +60,7 @@ fn start_container_hooks_get_no_descriptors(case: &mut Case) {
     assert!(!directory, "{fds}");
 }
 
-/// Nor can one that leaves something running hold `start` up.
+#[convention("A hook that leaves something running does not hold `start` up.")]
 fn start_waits_for_no_child_of_a_hook(case: &mut Case) {
     let mut bundle = case.bundle();
     let line = "(sleep 20 < /dev/null > /dev/null 2>&1 &)";
@@ -72,8 +72,9 @@ fn start_waits_for_no_child_of_a_hook(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// Somebody in the pid namespace that a container joins, without CAP_SYS_PTRACE,
-/// opens no descriptor of what waits there for `start`.
+#[convention(
+    "Somebody in the pid namespace that a container joins, without CAP_SYS_PTRACE, opens no descriptor of what waits there for `start`."
+)]
 fn neighbours_cannot_reach_into_a_created_container(case: &mut Case) {
     case.only_corten();
     let (mut victim, mut neighbour) = (case.bundle(), case.bundle());
@@ -101,7 +102,7 @@ fn neighbours_cannot_reach_into_a_created_container(case: &mut Case) {
     case.destroy(&first);
 }
 
-/// SIGKILL at every system call of `create`: `delete --force` clears all of it.
+#[convention("SIGKILL at every system call of `create`: `delete --force` clears all of it.")]
 fn killed_anywhere_create_is_cleared(case: &mut Case) {
     case.only_corten();
     if !std::path::Path::new("/usr/bin/strace").exists() {
@@ -134,8 +135,9 @@ fn killed_anywhere_create_is_cleared(case: &mut Case) {
     panic!("create makes more calls than this test expects");
 }
 
-/// Whatever became of `state.json`: nothing crashes, and with `--force` processes
-/// and cgroup go as well.
+#[convention(
+    "Whatever became of `state.json`: nothing crashes, and with `--force` processes and cgroup go as well."
+)]
 fn an_unreadable_state_is_cleared(case: &mut Case) {
     case.only_corten();
     let contents = [
@@ -165,7 +167,7 @@ fn an_unreadable_state_is_cleared(case: &mut Case) {
     }
 }
 
-/// A wrong `--root` must not cost anybody a directory.
+#[convention("A wrong `--root` must not cost anybody a directory.")]
 fn what_is_no_containers_stays(case: &mut Case) {
     case.only_corten();
     let root = case.directory.join("of-others");
@@ -182,7 +184,9 @@ fn what_is_no_containers_stays(case: &mut Case) {
     assert!(root.join("precious/data").exists());
 }
 
-/// A caller with next to no descriptors gets an error or a container, never half of one.
+#[convention(
+    "A caller with next to no descriptors gets an error or a container, never half of one."
+)]
 fn too_few_descriptors_leave_nothing(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["true"]);

@@ -3,13 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, Terminal, Test, tests};
+use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, Terminal, convention, may, must};
 use serde_json::json;
 
-pub const TESTS: &[Test] = tests!["terminal":
-    console_socket, console_of_run_detach, console_size, console_device, terminal_belongs_to_the_user, controlling_terminal, no_terminal_without_asking, console_socket_path_may_be_long,
-    foreground_terminal, foreground_end_of_input, foreground_much_input, preserve_fds, preserve_fds_none_beyond, listen_fds, standard_descriptors_closed, stdout_can_be_reopened_by_a_user,
-];
+const CHAPTER: &str = "config.md: Terminal and descriptors";
 
 fn with_terminal(bundle: &mut Bundle) {
     bundle.config.set("/process/terminal", json!(true));
@@ -42,8 +39,8 @@ fn output(case: &mut Case, bundle: &Bundle) -> String {
     text
 }
 
-/// "terminal (bool, OPTIONAL) specifies whether a terminal is attached to the process": all three
-/// standard streams are the slave of the pty that was sent.
+/// All three standard streams are the slave of the pty that was sent.
+#[must("terminal (bool, OPTIONAL) specifies whether a terminal is attached to the process.")]
 fn console_socket(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -63,7 +60,7 @@ fn console_socket(case: &mut Case) {
     assert_eq!(facts.descriptors(), [0, 1, 2]);
 }
 
-/// The master works in both directions.
+#[convention("The master that `run --detach` sends works in both directions.")]
 fn console_of_run_detach(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -91,7 +88,7 @@ fn console_of_run_detach(case: &mut Case) {
     case.destroy(&id);
 }
 
-/// "consoleSize (object, OPTIONAL) specifies the console size in characters of the terminal."
+#[must("consoleSize (object, OPTIONAL) specifies the console size in characters of the terminal.")]
 fn console_size(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -105,7 +102,7 @@ fn console_size(case: &mut Case) {
     );
 }
 
-/// "/dev/console is set up if terminal is enabled in the config."
+#[must("/dev/console is set up if terminal is enabled in the config.")]
 fn console_device(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -115,7 +112,7 @@ fn console_device(case: &mut Case) {
     assert_eq!(output(case, &bundle), "written\ndevice\n");
 }
 
-/// The program may be anybody.
+#[convention("The terminal belongs to the program's user.")]
 fn terminal_belongs_to_the_user(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -128,7 +125,7 @@ fn terminal_belongs_to_the_user(case: &mut Case) {
     assert_eq!(output(case, &bundle), "1000\nagain\n");
 }
 
-/// `/dev/tty` works: the pty is the controlling terminal of the session.
+#[convention("`/dev/tty` works: the pty is the controlling terminal of the session.")]
 fn controlling_terminal(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -136,7 +133,9 @@ fn controlling_terminal(case: &mut Case) {
     assert_eq!(output(case, &bundle), "through\n");
 }
 
-/// Without `terminal` there is none, whatever the caller has.
+#[must(
+    "terminal (bool, OPTIONAL) specifies whether a terminal is attached to the process, defaults to false."
+)]
 fn no_terminal_without_asking(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write();
@@ -156,7 +155,7 @@ fn no_terminal_without_asking(case: &mut Case) {
     assert_eq!(facts.at("/tty/stdin"), &json!(false));
 }
 
-/// A socket's name in `sockaddr_un` is short; paths of engines are not.
+#[convention("The path of a console socket may be longer than `sockaddr_un` holds.")]
 fn console_socket_path_may_be_long(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -181,7 +180,7 @@ fn console_socket_path_may_be_long(case: &mut Case) {
     case.delete(&id);
 }
 
-/// `run` in a terminal: its own is passed on.
+#[convention("`run` in a terminal: its own is passed on.")]
 fn foreground_terminal(case: &mut Case) {
     let mut bundle = case.bundle();
     with_terminal(&mut bundle);
@@ -206,8 +205,8 @@ fn foreground_terminal(case: &mut Case) {
     assert!(text.contains("terminal\n"), "{}", finished.describe());
 }
 
-/// The end of the caller's input is that of the container's, also for a shell that turns from
-/// lines to raw input meanwhile, and in the middle of a line.
+/// Also for a shell that turns from lines to raw input meanwhile, and in the middle of a line.
+#[convention("The end of the caller's input is that of the container's.")]
 fn foreground_end_of_input(case: &mut Case) {
     case.only_corten();
     for (program, input) in [("sh", ""), ("sh", "echo typed\n"), ("cat", "no newline")] {
@@ -226,7 +225,9 @@ fn foreground_end_of_input(case: &mut Case) {
     }
 }
 
-/// A program may write more than a terminal holds before it reads what is more than a terminal holds.
+#[convention(
+    "A program may write more than a terminal holds before it reads what is more than a terminal holds."
+)]
 fn foreground_much_input(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -262,7 +263,10 @@ fn with_descriptors(
     case.program("bash").args(["-c", &line]).run()
 }
 
-/// `--preserve-fds N`: 3..3+N reach the program.
+/// `--preserve-fds N`: 3..3+N.
+#[may(
+    "The runtime MAY pass additional file descriptors to the application to support features such as socket activation."
+)]
 fn preserve_fds(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.shell("cat <&3; cat <&4");
@@ -279,7 +283,10 @@ fn preserve_fds(case: &mut Case) {
     assert_eq!(finished.stdout, "kept\nkept\n");
 }
 
-/// And no others.
+/// None beyond the asked ones.
+#[must(
+    "By default, only the stdin, stdout and stderr file descriptors are kept open for the application by the runtime."
+)]
 fn preserve_fds_none_beyond(case: &mut Case) {
     let bundle = case.bundle();
     let finished = with_descriptors(
@@ -292,7 +299,10 @@ fn preserve_fds_none_beyond(case: &mut Case) {
     assert_eq!(Facts::parse(&finished.stdout).descriptors(), [0, 1, 2, 3]);
 }
 
-/// Socket activation: the descriptors and the variables, with the pid that the program has.
+/// The descriptors and the variables, with the pid that the program has.
+#[may(
+    "The runtime MAY pass additional file descriptors to the application to support features such as socket activation."
+)]
 fn listen_fds(case: &mut Case) {
     let bundle = case.bundle();
     bundle.write();
@@ -312,7 +322,9 @@ fn listen_fds(case: &mut Case) {
     );
 }
 
-/// A caller may have closed them: nothing else may take their numbers.
+#[convention(
+    "A caller may have closed the standard descriptors: nothing else takes their numbers."
+)]
 fn standard_descriptors_closed(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -327,7 +339,7 @@ fn standard_descriptors_closed(case: &mut Case) {
     );
 }
 
-/// Programs of users open `/dev/stdout`, which needs the pipe to be theirs.
+#[convention("Programs of users open `/dev/stdout`, which needs the pipe to be theirs.")]
 fn stdout_can_be_reopened_by_a_user(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle

@@ -15,7 +15,6 @@ mod session;
 fn main() -> std::process::ExitCode {
     runtime_tests::main_isolated(
         env!("CARGO_BIN_EXE_probe"),
-        &[podman::TESTS],
         &[View::V1],
         Isolation {
             // Sockets, locks, network namespaces and images of the host's engines.

@@ -3,12 +3,12 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Program, Test, tests};
+use runtime_tests::{Case, Program, convention};
 
 use crate::images::Images;
 use crate::session::{PATIENCE, Runtime, Session, cgroup_parent, compare, require};
 
-pub const TESTS: &[Test] = tests!["podman": images, run, limits];
+const CHAPTER: &str = "podman";
 
 /// No systemd, no journal; limits below this machine's hard ones (podman's own are
 /// above, and then every runtime fails).
@@ -68,7 +68,7 @@ fn story(case: &mut Case, story: impl Fn(&mut Session)) {
     });
 }
 
-/// Every archive that is made here is an image to podman.
+#[convention("Every archive that is made here is an image to podman.")]
 fn images(case: &mut Case) {
     let images = configure(case);
     compare(case, podman, |session| {
@@ -89,7 +89,7 @@ fn images(case: &mut Case) {
     });
 }
 
-/// Output on both streams, and the exit code.
+#[convention("Output on both streams, and the exit code.")]
 fn run(case: &mut Case) {
     story(case, |session| {
         let line = "echo out; echo err >&2; exit 7";
@@ -100,7 +100,7 @@ fn run(case: &mut Case) {
     });
 }
 
-/// Limits, as the cgroup's files have them.
+#[convention("Limits, as the cgroup's files have them.")]
 fn limits(case: &mut Case) {
     story(case, |session| {
         let line = "-d --rm --net=none -m 64m --memory-reservation 32m --cpus 0.5 --cpu-shares 256 \

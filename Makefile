@@ -51,6 +51,10 @@ engines: test-deps ## container engines (podman) driving corten, each beside ano
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
 
+mutation: test-deps ## breaks the runtime under each conformance test in turn: the test must notice
+	$(CARGO) build --locked --profile fast -p corten
+	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW="$${VIEW:-host}" $(CARGO) test --locked -p runtime-tests --test conformance --test bad_input --no-fail-fast -- --mutate $(ARGS)
+
 # crun takes part in the v1 view only: it refuses hybrid hosts, and Debian 12's
 # wants CAP_SYS_RESOURCE on v2. ARGS goes to every run.
 BENCH = RUNTIME="$(CURDIR)/$(OUT)/release/corten" $(CARGO) run --locked -q --release -p runtime-tests --bin bench --

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::mutation;
+
 /// The part of busybox that tests call; each is a hard link, because masked
 /// paths and `/proc/self/exe` see through symbolic links.
 const APPLETS: &[&str] = &[
@@ -184,14 +186,18 @@ pub struct Bundle {
     pub path: PathBuf,
     /// What [`Bundle::write`] writes.
     pub config: Config,
+    /// The config as the test was given it.
+    default: Value,
 }
 
 impl Bundle {
     /// Makes the directory with a fresh busybox root; nothing is written yet.
     pub(crate) fn make(path: &Path, store: &Path, cgroups_path: &str) -> Self {
+        let config = Config::new(cgroups_path);
         let bundle = Self {
             path: path.to_owned(),
-            config: Config::new(cgroups_path),
+            default: config.0.clone(),
+            config,
         };
         let root = bundle.rootfs();
         for directory in [
@@ -229,7 +235,9 @@ impl Bundle {
 
     /// Writes `config.json`.
     pub fn write(&self) -> &Self {
-        self.write_raw(self.config.0.to_string().as_bytes())
+        mutation::record_config(&self.default, &self.config.0);
+        let config = mutation::apply(&self.default, &self.config.0);
+        self.write_raw(config.to_string().as_bytes())
     }
 
     /// Writes any bytes as `config.json`.

@@ -8,14 +8,19 @@
 //! |---|---|---|
 //! | `RUNTIME` | binary under test | this workspace's `corten` |
 //! | `VIEW` | `host`, `v1`, `v2`, or several with commas | `host,v2` |
+//! | `REPORT_JSON`, `REPORT_JUNIT` | files for the report, as `--json`, `--junit` | none |
 
 mod bench;
 mod bundle;
 mod case;
+mod child;
 mod command;
 mod console;
 mod facts;
 mod host;
+mod mutate;
+pub mod mutation;
+mod report;
 mod suite;
 mod test;
 mod view;

@@ -1,28 +1,18 @@
-//! The list of tests, and how each is run: in a process of its own, inside its
-//! view, under a time limit, with the host looked over afterwards.
+//! The tests of one binary, as its command line asks for them.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use crate::case::{Case, Skipped};
-use crate::command::wait_exit;
-use crate::host;
+use crate::child::{CHILD, Errand, run_one};
+use crate::mutate;
+use crate::report::{Files, Outcome, Record, Report};
 use crate::test::Test;
 use crate::view::{Isolation, View};
-
-/// Told to the child that runs one test: `view::chapter::name`.
-const CHILD: &str = "RUNTIME_TESTS_CHILD";
-/// Where the child finds busybox and the probe.
-const STORE: &str = "RUNTIME_TESTS_STORE";
-/// No test may take longer, its clean-up included.
-const LIMIT: Duration = Duration::from_secs(300);
-/// The child's exit code for "cannot run here"; the reason is on stdout.
-const SKIPPED: u8 = 77;
 
 /// Runs the tests of this binary that the command line asks for. `probe` is the
 /// path of the probe binary.
@@ -41,7 +31,10 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     if let Ok(name) = std::env::var(CHILD) {
         return run_one(&name, &tests);
     }
-    let arguments = Arguments::from_args();
+    let mut words: Vec<String> = std::env::args().collect();
+    let files = Files::take_from(&mut words);
+    let mutation = mutate::Judge::take_from(&mut words, probe);
+    let arguments = Arguments::from_iter(words);
     let store = tempfile::Builder::new()
         .prefix("rt-store-")
         .tempdir()
@@ -49,22 +42,81 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     crate::bundle::fill_store(store.path(), probe);
     // Orphans of a test that was killed for its time come to us, not to PID 1.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("subreaper");
+    let records = Records::default();
     let mut trials = Vec::new();
     for &view in views {
-        for test in &tests {
-            let name = format!("{}::{}", view.name(), test.name());
-            let store = store.path().to_owned();
-            let runner = {
-                let name = name.clone();
-                move || run_child(view, isolation, &name, &store)
-            };
-            trials.push(Trial::ignorable_test(name, runner));
+        for test in tests.iter().copied() {
+            let plan = (view, test, isolation);
+            trials.push(trial(
+                plan,
+                store.path(),
+                mutation.clone(),
+                Arc::clone(&records),
+            ));
         }
     }
-    if !arguments.list {
-        println!("runtime under test: {}", runtime_binary());
+    if arguments.list {
+        return libtest_mimic::run(&arguments, trials).exit_code();
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let runtime = runtime_binary();
+    println!("runtime under test: {runtime}");
+    let code = libtest_mimic::run(&arguments, trials).exit_code();
+    if let Some(judge) = mutation {
+        judge.conclude();
+    }
+    let records = std::mem::take(&mut *records.lock().expect("no test panics here"));
+    let report = Report::new(runtime, records);
+    println!("{}", report.summary());
+    match report.write(&files) {
+        Ok(()) => code,
+        Err(error) => {
+            eprintln!("the report cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What has ended so far, in no order.
+type Records = Arc<Mutex<Vec<Record>>>;
+
+fn trial(
+    (view, test, isolation): (View, &'static Test, Option<Isolation>),
+    store: &Path,
+    mutation: Option<mutate::Judge>,
+    records: Records,
+) -> Trial {
+    let store = store.to_owned();
+    let runner = move || {
+        let errand = Errand {
+            test,
+            view,
+            isolation,
+            runtime: &runtime_binary(),
+            store: &store,
+        };
+        let begun = Instant::now();
+        let outcome = match mutation {
+            Some(judge) => judge.examine(&errand),
+            None => errand.run(&[]),
+        };
+        let record = Record {
+            view,
+            test,
+            outcome: outcome.clone(),
+            took: begun.elapsed(),
+        };
+        records.lock().expect("no test panics here").push(record);
+        completion(outcome)
+    };
+    Trial::ignorable_test(format!("{}::{}", view.name(), test.name()), runner)
+}
+
+fn completion(outcome: Outcome) -> Result<Completion, Failed> {
+    match outcome {
+        Outcome::Passed => Ok(Completion::Completed),
+        Outcome::Failed(text) => Err(text.into()),
+        Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+    }
 }
 
 /// The binary under test.
@@ -93,96 +145,4 @@ pub fn runtime_binary() -> String {
             target.display()
         ),
     }
-}
-
-fn run_child(
-    view: View,
-    isolation: Option<Isolation>,
-    name: &str,
-    store: &Path,
-) -> Result<Completion, Failed> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(Completion::ignored_with("needs root"));
-    }
-    let output = tempfile::tempfile().map_err(|error| Failed::from(error.to_string()))?;
-    let mut errors = output
-        .try_clone()
-        .map_err(|error| Failed::from(error.to_string()))?;
-    let own = std::env::current_exe().map_err(|error| Failed::from(error.to_string()))?;
-    let mut command = view.isolated_command(&own.to_string_lossy(), isolation.as_ref());
-    command
-        .env(CHILD, name)
-        .env(STORE, store)
-        .env("RUNTIME", runtime_binary())
-        .env("RUST_BACKTRACE", "0");
-    command
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors.try_clone()?);
-    let mut child = command.spawn()?;
-    let pid = child.id().cast_signed();
-    let in_time = wait_exit(pid, LIMIT);
-    if !in_time {
-        let below = host::descendants(pid);
-        child.kill()?;
-        host::end(&below);
-    }
-    let status = child.wait()?;
-    let mut text = String::new();
-    std::io::Seek::rewind(&mut errors)?;
-    std::io::Read::read_to_string(&mut errors, &mut text)?;
-    match status.code() {
-        _ if !in_time => Err(format!("killed after {LIMIT:?}\n{text}").into()),
-        Some(0) => Ok(Completion::Completed),
-        Some(code) if code == i32::from(SKIPPED) => Ok(Completion::ignored_with(text.trim())),
-        _ => Err(text.into()),
-    }
-}
-
-fn run_one(name: &str, tests: &[&Test]) -> ExitCode {
-    let (view, rest) = name.split_once("::").expect("view::chapter::name");
-    let view = View::parse(view).expect("a view");
-    let test = tests
-        .iter()
-        .find(|test| test.name() == rest)
-        .expect("a known test");
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).expect("subreaper");
-    let store = PathBuf::from(std::env::var_os(STORE).expect("the store"));
-    let runtime = std::env::var("RUNTIME").expect("the runtime");
-    let directory = tempfile::Builder::new()
-        .prefix("rt")
-        .tempdir()
-        .expect("a temporary directory");
-    let mut case = Case::new(view, &runtime, &store, directory.path());
-    let begun = Instant::now();
-    let outcome = catch_unwind(AssertUnwindSafe(|| (test.run)(&mut case)));
-    let verdict = match outcome {
-        Ok(()) => {
-            let left = case.leftovers();
-            left.iter()
-                .for_each(|line| eprintln!("left behind: {line}"));
-            if left.is_empty() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(payload) => match payload.downcast::<Skipped>() {
-            Ok(reason) => {
-                println!("{}", reason.0);
-                ExitCode::from(SKIPPED)
-            }
-            // The panic hook has told the rest.
-            Err(_) => ExitCode::FAILURE,
-        },
-    };
-    case.clean();
-    if std::env::var_os("KEEP").is_some() {
-        eprintln!(
-            "kept {} after {:?}",
-            directory.keep().display(),
-            begun.elapsed()
-        );
-    }
-    verdict
 }

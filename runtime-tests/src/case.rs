@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::bundle::Bundle;
 use crate::command::{Finished, Program, wait_exit};
 use crate::facts::Facts;
+use crate::figures;
 use crate::host;
 use crate::view::View;
 
@@ -244,6 +245,11 @@ impl Case {
     #[track_caller]
     pub fn delete(&self, id: &str) {
         self.runtime().args(["delete", id]).run().ok();
+    }
+
+    /// Adds to a figure that is printed, summed over all tests, at the end.
+    pub fn count(&self, what: &str, number: usize) {
+        figures::add(&self.store, what, number);
     }
 
     /// Polls until `done` or fails the test after a generous time.

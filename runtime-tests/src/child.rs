@@ -20,6 +20,8 @@ pub(crate) const CHILD: &str = "RUNTIME_TESTS_CHILD";
 const STORE: &str = "RUNTIME_TESTS_STORE";
 /// No test may take longer, its clean-up included.
 const LIMIT: Duration = Duration::from_secs(300);
+/// Another limit, in seconds.
+const LIMIT_VARIABLE: &str = "TEST_LIMIT";
 /// The child's exit code for "cannot run here"; the reason is on stdout.
 const SKIPPED: u8 = 77;
 
@@ -31,6 +33,12 @@ pub(crate) struct Errand<'a> {
     pub isolation: Option<Isolation>,
     pub runtime: &'a str,
     pub store: &'a Path,
+}
+
+fn limit() -> Duration {
+    let seconds = std::env::var(LIMIT_VARIABLE).ok();
+    let seconds = seconds.and_then(|text| text.parse().ok());
+    seconds.map_or(LIMIT, Duration::from_secs)
 }
 
 impl Errand<'_> {
@@ -59,9 +67,10 @@ impl Errand<'_> {
             .stderr(output.try_clone()?);
         let mut child = command.spawn()?;
         let pid = child.id().cast_signed();
-        let in_time = wait_exit(pid, LIMIT);
+        let limit = limit();
+        let in_time = wait_exit(pid, limit);
         if !in_time {
-            let below = host::descendants(pid);
+            let below = host::descendants_of(pid);
             child.kill()?;
             host::end(&below);
         }
@@ -71,7 +80,7 @@ impl Errand<'_> {
         output.read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(match status.code() {
-            _ if !in_time => Outcome::Failed(format!("killed after {LIMIT:?}\n{text}")),
+            _ if !in_time => Outcome::Failed(format!("killed after {limit:?}\n{text}")),
             Some(0) => Outcome::Passed,
             Some(code) if code == i32::from(SKIPPED) => Outcome::Skipped(text.trim().to_owned()),
             _ => Outcome::Failed(text),

@@ -197,8 +197,25 @@ impl Running {
 
     /// Waits for the end; a hang kills the child and fails the test.
     #[track_caller]
-    pub fn finish(mut self) -> Finished {
+    pub fn finish(self) -> Finished {
         let in_time = wait_exit(self.pid(), self.limit);
+        self.finished(in_time)
+    }
+
+    /// [`Running::finish`], and buries meanwhile every orphan that dies, as PID 1
+    /// does: a pid namespace ends only when all of its zombies are gone.
+    #[track_caller]
+    pub fn finish_as_reaper(self) -> Finished {
+        let end = Instant::now() + self.limit;
+        while !wait_exit(self.pid(), Duration::from_millis(2)) && Instant::now() < end {
+            crate::host::reap_all_but(self.pid());
+        }
+        let in_time = wait_exit(self.pid(), Duration::ZERO);
+        self.finished(in_time)
+    }
+
+    #[track_caller]
+    fn finished(mut self, in_time: bool) -> Finished {
         if !in_time {
             let _ = self.child.kill();
         }

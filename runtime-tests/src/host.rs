@@ -20,8 +20,14 @@ fn state_and_parent(pid: i32) -> Option<(char, i32)> {
     Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
 }
 
+/// Living descendants of this process, with their command lines; the dead are reaped.
+pub fn descendants() -> BTreeMap<i32, String> {
+    reap();
+    descendants_of(std::process::id().cast_signed())
+}
+
 /// Living descendants of `ancestor`, with their command lines.
-pub(crate) fn descendants(ancestor: i32) -> BTreeMap<i32, String> {
+pub(crate) fn descendants_of(ancestor: i32) -> BTreeMap<i32, String> {
     let mut parents = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -55,13 +61,24 @@ pub(crate) fn reap() {
     while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
 }
 
+/// Reaps zombie children until the next one is `spared`, whose status somebody wants.
+pub(crate) fn reap_all_but(spared: i32) {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) = waitid(Id::All, peek)
+    {
+        if pid.as_raw() == spared {
+            return;
+        }
+        let _ = waitpid(Pid::from_raw(pid.as_raw()), WaitOptions::NOHANG);
+    }
+}
+
 /// Waits a little for descendants to go; returns those that stay.
 pub fn wait_for_no_descendants(limit: Duration) -> BTreeMap<i32, String> {
-    let own = std::process::id().cast_signed();
     let end = Instant::now() + limit;
     loop {
-        reap();
-        let left = descendants(own);
+        let left = descendants();
         if left.is_empty() || Instant::now() > end {
             return left;
         }
@@ -145,7 +162,7 @@ fn processes_in(cgroup: &Path) -> BTreeMap<i32, String> {
 }
 
 /// Mounts of this mount namespace that mention `path`.
-pub(crate) fn mounts_below(path: &Path) -> Vec<PathBuf> {
+pub fn mounts_below(path: &Path) -> Vec<PathBuf> {
     let path = path.to_string_lossy();
     own_mounts()
         .lines()

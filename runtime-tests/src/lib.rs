@@ -17,10 +17,12 @@ mod child;
 mod command;
 mod console;
 mod facts;
+mod figures;
 mod host;
 mod mutate;
 pub mod mutation;
 mod report;
+mod strike;
 mod suite;
 mod test;
 mod view;
@@ -31,7 +33,10 @@ pub use case::{Case, skip};
 pub use command::{Finished, Program, Running, wait_exit};
 pub use console::{ConsoleSocket, Terminal};
 pub use facts::{Facts, Mount};
-pub use host::{cgroup_directories, process_is_alive, wait_for_no_descendants};
+pub use host::{
+    cgroup_directories, descendants, mounts_below, process_is_alive, wait_for_no_descendants,
+};
+pub use strike::{Fault, Outcome, Strike, held};
 pub use suite::{main, main_isolated, runtime_binary};
 pub use test::{Level, Test};
 pub use view::{Isolation, View};

@@ -9,6 +9,7 @@ use std::time::Instant;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::child::{CHILD, Errand, run_one};
+use crate::figures;
 use crate::mutate;
 use crate::report::{Files, Outcome, Record, Report};
 use crate::test::Test;
@@ -67,6 +68,9 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     let records = std::mem::take(&mut *records.lock().expect("no test panics here"));
     let report = Report::new(runtime, records);
     println!("{}", report.summary());
+    if let Some(figures) = figures::summary(store.path()) {
+        println!("{figures}");
+    }
     match report.write(&files) {
         Ok(()) => code,
         Err(error) => {

@@ -1,0 +1,116 @@
+//! Every system call of every command fails once. The command says so in one line and
+//! leaves nothing behind, or it works in spite of it; it never hangs.
+
+use runtime_tests::{Case, Fault, Outcome, convention};
+use rustix::io::Errno;
+
+use crate::stricken::{Before, Command, MOST_CALLS, Target, is_full, with_target};
+
+const CHAPTER: &str = "Faults";
+
+/// What a kernel without the call, a security module, full memory, a signal, a full
+/// disk and a full table answer.
+const ANSWERS: [Errno; 6] = [
+    Errno::NOSYS,
+    Errno::PERM,
+    Errno::NOMEM,
+    Errno::INTR,
+    Errno::NOSPC,
+    Errno::MFILE,
+];
+
+/// Calls whose failure no program can tell of: exit and sigreturn do not come back.
+const POINTLESS: [i64; 3] = [15, 60, 231];
+/// Memory that a language's run time cannot do without: it aborts.
+const MEMORY: [i64; 5] = [9, 10, 11, 12, 25];
+/// The language's own library ends so, before `main` and at the first hash table.
+const LANGUAGE: [&str; 2] = [
+    "fatal runtime error: assertion failed: signal(",
+    "failed to generate random data",
+];
+/// Calls that would have said what is wrong.
+const WRITING: [i64; 2] = [1, 20];
+
+fn everywhere(case: &mut Case, command: Command) {
+    let mut problems = Vec::new();
+    with_target(case, command, |target| {
+        for call in 1..MOST_CALLS {
+            let all = is_full();
+            let chosen = ANSWERS.iter().enumerate();
+            let chosen = chosen.filter(|(number, _)| all || call % ANSWERS.len() == *number);
+            let mut struck = None;
+            for (_, answer) in chosen {
+                let outcome = target.strike(command, call, Fault::Error(answer.raw_os_error()));
+                struck = outcome.struck;
+                let what = format!("call {call} ({struck:?}) answers {answer}");
+                problems.extend(judge(target, command, &outcome, &what));
+                target.clear(&what);
+                target
+                    .case
+                    .count("failing calls", usize::from(struck.is_some()));
+            }
+            if struck.is_none() {
+                assert!(problems.is_empty(), "{}", problems.join("\n"));
+                return;
+            }
+        }
+        panic!("no end of calls");
+    });
+}
+
+/// What is wrong with how the command took it.
+fn judge(target: &Target<'_>, command: Command, outcome: &Outcome, what: &str) -> Option<String> {
+    let finished = &outcome.finished;
+    let call = outcome.struck.unwrap_or_default();
+    target.check_list(what);
+    if finished.status.success() || POINTLESS.contains(&call) {
+        return None;
+    }
+    let aborted = finished.code().is_none();
+    let by_language = LANGUAGE.iter().any(|how| finished.stderr.contains(how));
+    if aborted && (MEMORY.contains(&call) || by_language) {
+        return None;
+    }
+    let lines = finished.stderr.lines().count();
+    let mute = command.process == 0 && WRITING.contains(&call);
+    if aborted || (lines != 1 && !mute) {
+        return Some(format!("{what}: {lines} lines: {}", finished.describe()));
+    }
+    let leftovers = match command.before {
+        Before::Absent => target.leftovers_in_time(),
+        _ => Vec::new(),
+    };
+    (!leftovers.is_empty()).then(|| format!("{what}: {leftovers:?} after {}", finished.stderr))
+}
+
+macro_rules! failing_calls {
+    ($($name:ident: $process:literal of $line:expr, $before:ident;)*) => {
+        $(#[convention("Whichever of its system calls fails, a command says so in one line and leaves nothing, or works; it never hangs.")]
+        fn $name(case: &mut Case) {
+            everywhere(case, Command {
+                before: Before::$before,
+                line: &$line,
+                process: $process,
+            });
+        })*
+    };
+}
+
+failing_calls! {
+    create: 0 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
+    init_of_create: 1 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
+    run_detached: 0 of ["run", "--detach", "--bundle", "{bundle}", "{id}"], Absent;
+    init_of_run: 1 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
+    run_in_the_foreground: 0 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
+    start: 0 of ["start", "{id}"], Created;
+    exec: 0 of ["exec", "{id}", "true"], Running;
+    joiner_of_exec: 1 of ["exec", "{id}", "true"], Running;
+    process_of_exec: 2 of ["exec", "{id}", "true"], Running;
+    kill: 0 of ["kill", "{id}", "KILL"], Running;
+    pause: 0 of ["pause", "{id}"], Running;
+    resume: 0 of ["resume", "{id}"], Paused;
+    delete: 0 of ["delete", "{id}"], Stopped;
+    delete_of_a_running_one: 0 of ["delete", "--force", "{id}"], Running;
+    list: 0 of ["list"], Running;
+    state: 0 of ["state", "{id}"], Running;
+}

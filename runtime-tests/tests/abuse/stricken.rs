@@ -1,0 +1,183 @@
+//! One command with one of its system calls struck, for every one of them, and the
+//! judge of what it leaves.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use runtime_tests::{
+    Bundle, Case, Fault, Outcome, Strike, cgroup_directories, descendants, held, mounts_below,
+    process_is_alive,
+};
+use serde_json::Value;
+
+/// What a container must be before the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    Absent,
+    Created,
+    Running,
+    Paused,
+    Stopped,
+}
+
+/// A command that is struck. `{id}` and `{bundle}` stand for those of the test.
+#[derive(Debug, Clone, Copy)]
+pub struct Command {
+    pub before: Before,
+    pub line: &'static [&'static str],
+    /// 0 strikes the command, 1 its first child, 2 its second.
+    pub process: usize,
+}
+
+/// Nobody needs more; a command that does has a loop.
+pub const MOST_CALLS: usize = 3000;
+
+/// `ABUSE=full`: everything, however long it takes.
+pub fn is_full() -> bool {
+    std::env::var("ABUSE").is_ok_and(|how| how == "full")
+}
+
+/// Calls `test` with a bundle fit for the command.
+pub fn with_target(case: &mut Case, command: Command, test: impl FnOnce(&Target<'_>)) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    let stays = command.line.contains(&"--detach") || command.before != Before::Absent;
+    let program: &[&str] = if stays { &["sleep", "1000"] } else { &["true"] };
+    bundle.config.args(program);
+    bundle.write();
+    let id = case.id();
+    test(&Target {
+        case,
+        bundle: &bundle,
+        id: &id,
+    });
+}
+
+/// One container that is made again for each strike.
+pub struct Target<'a> {
+    pub case: &'a Case,
+    pub bundle: &'a Bundle,
+    pub id: &'a str,
+}
+
+impl Target<'_> {
+    /// Strikes one call and returns how the command ended.
+    pub fn strike(&self, command: Command, call: usize, fault: Fault) -> Outcome {
+        self.forget_output();
+        self.prepare(command.before);
+        let root = self.case.state_root().to_string_lossy().into_owned();
+        let bundle = self.bundle.path.to_string_lossy().into_owned();
+        let mut line = vec![self.case.runtime_path(), "--root", &root];
+        line.extend(command.line.iter().map(|word| match *word {
+            "{id}" => self.id,
+            "{bundle}" => &bundle,
+            other => other,
+        }));
+        let strike = Strike {
+            process: command.process,
+            call,
+            fault,
+        };
+        strike.run(held(self.case.program("sh"), &line))
+    }
+
+    /// Each program's output is two files, and their number is that of the files.
+    fn forget_output(&self) {
+        let output = self.case.directory.join("output");
+        for entry in fs::read_dir(output).into_iter().flatten().flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+
+    fn prepare(&self, before: Before) {
+        if before == Before::Absent {
+            return;
+        }
+        let case = self.case;
+        case.create_command(self.bundle, self.id, &[]).run().ok();
+        if before != Before::Created {
+            case.start(self.id);
+        }
+        match before {
+            Before::Paused => drop(case.runtime().args(["pause", self.id]).run().ok()),
+            Before::Stopped => case.kill(self.id),
+            _ => {}
+        }
+    }
+
+    /// `list` works and names no living process that is dead, nor the other way round.
+    pub fn check_list(&self, what: &str) {
+        // Somebody may be dying just now.
+        let end = Instant::now() + Duration::from_secs(10);
+        while let Some(lie) = self.lie() {
+            assert!(Instant::now() < end, "{what}: {lie}");
+        }
+    }
+
+    fn lie(&self) -> Option<String> {
+        let list = self.case.runtime().args(["list", "--format", "json"]).run();
+        let list = list.ok();
+        let entries: Value = serde_json::from_str(&list.stdout).expect("list is JSON");
+        let entries = entries.as_array().into_iter().flatten();
+        let claims_life = |entry: &&Value| {
+            matches!(
+                entry["status"].as_str(),
+                Some("created" | "running" | "paused")
+            )
+        };
+        let living: Vec<&Value> = entries.filter(claims_life).collect();
+        for entry in &living {
+            let pid = entry["pid"].as_i64().unwrap_or_default();
+            if !process_is_alive(i32::try_from(pid).expect("a pid")) {
+                return Some(format!("{entry} is dead"));
+            }
+        }
+        let others = descendants();
+        (living.is_empty() && !others.is_empty())
+            .then(|| format!("{others:?} live, and {} knows no container", list.stdout))
+    }
+
+    /// `delete --force` leaves nothing.
+    pub fn clear(&self, what: &str) {
+        let line = ["delete", "--force", self.id];
+        let deleted = self.case.runtime().args(line).spawn();
+        let deleted = deleted.finish_as_reaper();
+        assert!(
+            deleted.status.success(),
+            "{what}: delete --force: {}",
+            deleted.describe()
+        );
+        self.check_clean(what);
+    }
+
+    /// No state, cgroup, mount or process; the dying are given time.
+    fn check_clean(&self, what: &str) {
+        let left = self.leftovers_in_time();
+        assert!(left.is_empty(), "{what}: left behind: {left:?}");
+    }
+
+    /// What stays of a container.
+    pub fn leftovers_in_time(&self) -> Vec<String> {
+        let end = Instant::now() + Duration::from_secs(5);
+        loop {
+            let left = self.leftovers();
+            if left.is_empty() || Instant::now() > end {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for entry in fs::read_dir(self.case.state_root()).expect("state root") {
+            left.push(format!("state {:?}", entry.expect("entry").file_name()));
+        }
+        let show = |path: &std::path::PathBuf| path.display().to_string();
+        left.extend(cgroup_directories(self.case.token()).iter().map(show));
+        left.extend(mounts_below(&self.case.directory).iter().map(show));
+        let processes = descendants();
+        left.extend(processes.iter().map(|(pid, line)| format!("{pid} {line}")));
+        left
+    }
+}

@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance engines bench man install clean build-deps test-deps help
+.PHONY: build release demo test lint fmt conformance abuse engines bench man install clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -54,6 +54,10 @@ engines: test-deps ## container engines (podman) driving corten, each beside ano
 mutation: test-deps ## breaks the runtime under each conformance test in turn: the test must notice
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW="$${VIEW:-host}" $(CARGO) test --locked -p runtime-tests --test conformance --test bad_input --no-fail-fast -- --mutate $(ARGS)
+
+abuse: test-deps ## faults, attacks and churn in full: hours; `make test` has the bounded ones
+	$(CARGO) build --locked --profile fast -p corten
+	ABUSE=full TEST_LIMIT=14400 RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test abuse -- $(ARGS)
 
 # crun takes part in the v1 view only: it refuses hybrid hosts, and Debian 12's
 # wants CAP_SYS_RESOURCE on v2. ARGS goes to every run.

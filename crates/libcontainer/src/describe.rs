@@ -71,6 +71,7 @@ impl Describe for InitOp {
             Self::SetCpuAffinity { cpus } => format!("set {cpus:?}"),
             Self::UnshareCgroup => "make a cgroup namespace".to_owned(),
             Self::NewSessionKeyring { name } => format!("make the session keyring {name}"),
+            Self::SetKeyLabel(label) => format!("label keys {label:?}"),
             Self::BringUpLoopback => "bring up the loopback interface".to_owned(),
             Self::AwaitNetDevices => "wait for the network devices".to_owned(),
             Self::SetRootPropagation(_) => "set the propagation of /".to_owned(),
@@ -136,6 +137,11 @@ pub(crate) fn describe_last(op: &LastOp, program: &str) -> String {
         LastOp::SetIoPriority { class, level } => format!("set {class}, level {level}"),
         LastOp::SetMemoryPolicy(policy) => format!("set {}", policy.mode),
         LastOp::SetPersonality { domain } => format!("set the personality {domain:#x}"),
+        // podman looks for the path in these quotes.
+        LastOp::SetExecLabel { module, label } => {
+            let file = module.exec_file();
+            format!("write {label:?} to `/proc/self/attr/{file}`")
+        }
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp { .. } => "load the seccomp filter".to_owned(),
         LastOp::OwnStdio { uid } => format!("give the standard streams to uid {uid}"),

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use kernel::process::ExitStatus;
 use kernel::{Errno, pidfd};
-use plan::{ConfigPath, InitOp, LastOp, MountSource, ParentOp};
+use plan::{ConfigPath, InitOp, LastOp, Lsm, MountSource, ParentOp};
 
 use crate::create::Init;
 use crate::error::{Error, Failure};
@@ -97,6 +97,7 @@ pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
         (LastOp::SetMemoryPolicy(_), Errno::INVAL) => {
             "a node that is not there, has no memory or is outside the cpuset, or a mode newer than this kernel"
         }
+        (LastOp::SetExecLabel { module, .. }, errno) => return label_hint(*module, errno, error),
         (LastOp::SetIdentity { .. }, Errno::INVAL) => {
             "the id is not mapped in the container's user namespace"
         }
@@ -115,6 +116,24 @@ pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
         (LastOp::Execute, Errno::NOENT) => {
             "the program's interpreter (its #! line or dynamic loader) is not in the root"
         }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn label_hint(module: Lsm, errno: Errno, error: &kernel::Error) -> Option<String> {
+    let hint = match (module, errno) {
+        (_, Errno::PERM) if error.call() == "fsmount(proc)" => {
+            "in a user namespace a label needs a procfs among the mounts"
+        }
+        (Lsm::AppArmor, Errno::NOENT) => {
+            "no such profile is loaded in the kernel: apparmor_parser loads one"
+        }
+        (Lsm::AppArmor, Errno::ACCESS | Errno::PERM) => {
+            "the profile the runtime runs under does not allow this change"
+        }
+        (Lsm::SELinux, Errno::INVAL) => "the loaded policy has no such context",
+        (Lsm::SELinux, Errno::ACCESS) => "the loaded policy does not allow the runtime setexec",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -130,6 +130,9 @@ impl Writer<'_> {
                 schedule(script, step, op);
             }
             LastOp::SetPersonality { domain } => script.set_personality(step, *domain),
+            LastOp::SetExecLabel { module, label } => {
+                script.set_exec_label(step, module.exec_file(), label);
+            }
             LastOp::NoNewPrivileges => script.set_no_new_privileges(step),
             LastOp::LoadSeccomp {
                 program, listener, ..

@@ -3,7 +3,7 @@
 use super::inside::{say_hook, word};
 use super::outside::say_limit;
 use crate::build::capabilities::CAPABILITIES;
-use crate::{CapabilitySets, LastOp, MemoryPolicy, Program, Scheduler};
+use crate::{CapabilitySets, LastOp, Lsm, MemoryPolicy, Program, Scheduler};
 
 /// One operation.
 pub(super) fn say(op: &LastOp, program: &Program) -> String {
@@ -18,6 +18,14 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
         }
         LastOp::SetMemoryPolicy(policy) => say_memory_policy(policy),
         LastOp::SetPersonality { domain } => format!("set the personality to {domain:#x}"),
+        LastOp::SetExecLabel {
+            module: Lsm::AppArmor,
+            label,
+        } => format!("have AppArmor confine the program: {label}"),
+        LastOp::SetExecLabel {
+            module: Lsm::SELinux,
+            label,
+        } => format!("have SELinux label the program {label}"),
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp {
             program, listener, ..

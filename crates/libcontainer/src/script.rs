@@ -264,7 +264,8 @@ fn schedule(script: &mut Script, step: usize, op: &LastOp) {
     }
 }
 
-fn scheduling_of(asked: &Scheduler) -> Scheduling {
+/// Names of the plan as numbers of the kernel.
+pub(crate) fn scheduling_of(asked: &Scheduler) -> Scheduling {
     let flags = asked.flags.iter();
     let flags = flags.filter_map(|name| scheduling::scheduling_flag(name));
     Scheduling {

@@ -144,6 +144,30 @@ fn io_priority_of_real_time(case: &mut Case) {
     assert_eq!(io_priority(case, "IOPRIO_CLASS_RT", 1), "realtime: prio 1");
 }
 
+/// Nobody inside has the privilege; a runtime of root has it.
+#[must(
+    "scheduler (object, OPTIONAL) is an object describing the scheduler properties for the process."
+)]
+fn real_time_in_a_user_namespace(case: &mut Case) {
+    needs_real_time(case);
+    needs_a_newer_peer(case);
+    let mut bundle = case.bundle();
+    bundle.config.user_namespace(100_000);
+    if case.view.name() == "host" {
+        bundle.config.set(
+            "/linux/resources/cpu",
+            json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}),
+        );
+    }
+    let fifo = json!({"policy": "SCHED_FIFO", "priority": 4});
+    bundle.config.set("/process/scheduler", fifo);
+    let io = json!({"class": "IOPRIO_CLASS_RT", "priority": 2});
+    bundle.config.set("/process/ioPriority", io);
+    let line =
+        "cat /proc/self/stat | { read -r line; set -- $line; shift 39; echo $1 $2; }; ionice";
+    assert_eq!(case.shell(&mut bundle, line), "4 1\nrealtime: prio 2");
+}
+
 /// The policy in the first line of /proc/self/numa_maps.
 fn memory_policy(case: &mut Case, policy: Value) -> String {
     needs_a_newer_peer(case);

@@ -1,6 +1,6 @@
 //! What the stub can be asked to do, each as the system calls it takes.
 
-use crate::scheduling::{Scheduling, node_mask};
+use crate::scheduling::{IO_WHO_PROCESS, Scheduling, io_priority, node_mask};
 
 use super::{Entry, KIND_FORK, KIND_HOOK, MESSAGE_READY, Script, flag};
 
@@ -111,12 +111,9 @@ impl Script {
 
     /// ioprio_set(2) on itself.
     pub fn set_io_priority(&mut self, step: usize, class: u32, level: u32) {
-        /// linux/ioprio.h
-        const WHO_PROCESS: u64 = 1;
-        const CLASS_SHIFT: u32 = 13;
-        let priority = u64::from(class << CLASS_SHIFT | level);
+        let priority = u64::from(io_priority(class, level));
         let call = ("ioprio_set", libc::SYS_ioprio_set);
-        self.call(step, call, 0, [WHO_PROCESS, 0, priority]);
+        self.call(step, call, 0, [u64::from(IO_WHO_PROCESS), 0, priority]);
     }
 
     /// set_mempolicy(2); `mode` with its flags.

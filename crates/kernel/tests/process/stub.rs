@@ -264,6 +264,7 @@ fn a_label_reaches_the_kernel() {
         panic!("no failure was told");
     };
     assert_eq!(errno, Errno::LOOP, "a magic link");
+    assert_eq!(running.end(), ExitStatus::Code(126));
     assert_eq!(running.names[call], "openat2(procfs, attr/exec)");
 }
 

@@ -13,9 +13,7 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
         }
         LastOp::SetRlimit(limit) => say_limit(limit),
         LastOp::SetScheduler(scheduler) => say_scheduler(scheduler),
-        LastOp::SetIoPriority { class, level } => {
-            format!("set the I/O priority to {class}, level {level}")
-        }
+        LastOp::SetIoPriority { class, level } => say_io_priority(class, *level),
         LastOp::SetMemoryPolicy(policy) => say_memory_policy(policy),
         LastOp::SetPersonality { domain } => format!("set the personality to {domain:#x}"),
         LastOp::SetExecLabel {
@@ -70,8 +68,12 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
     }
 }
 
+pub(super) fn say_io_priority(class: &str, level: u32) -> String {
+    format!("set the I/O priority to {class}, level {level}")
+}
+
 /// What matters for the policy.
-fn say_scheduler(scheduler: &Scheduler) -> String {
+pub(super) fn say_scheduler(scheduler: &Scheduler) -> String {
     let mut text = format!("schedule by {}", scheduler.policy);
     if scheduler.priority != 0 {
         text.push_str(&format!(", priority {}", scheduler.priority));

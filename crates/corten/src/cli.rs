@@ -44,11 +44,12 @@ pub struct Cli {
 pub struct Global {
     /// Directory that holds the state of containers (default: /run/corten, or
     /// $XDG_RUNTIME_DIR/corten for callers who are not root)
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     pub root: Option<String>,
 
-    /// Append the log to FILE (also file:FILE) in place of standard error
-    #[arg(long, value_name = "FILE")]
+    /// Append the log to FILE (also file:FILE) in place of standard error, or send it
+    /// to the log daemon under a name: journald:NAME, syslog:NAME
+    #[arg(short, long, value_name = "FILE")]
     pub log: Option<String>,
 
     /// Form of the lines in the log
@@ -64,7 +65,7 @@ pub struct Global {
     pub log_level: Option<LogLevel>,
 
     /// Let systemd make the control groups; same as --cgroup-manager systemd
-    #[arg(long)]
+    #[arg(short, long)]
     pub systemd_cgroup: bool,
 
     /// Who makes the control groups
@@ -75,9 +76,17 @@ pub struct Global {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub rootless: Rootless,
 
+    /// Accepted for engines of old; criu is looked for in PATH
+    #[arg(long, value_name = "FILE", hide = true)]
+    criu: Option<String>,
+
     /// Print the version
-    #[arg(short = 'v', long, action = ArgAction::Version)]
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+
+    /// Another way to ask for help
+    #[arg(short = '?', long, action = ArgAction::Help, global = true, hide = true)]
+    usage: Option<bool>,
 }
 
 /// `--log-format`
@@ -157,6 +166,8 @@ pub enum Command {
     Spec(Spec),
     /// Print what this runtime can do, as JSON
     Features(Features),
+    /// Print what this runtime has found out about the machine, as JSON
+    Info(Info),
     /// Print what a config.json will do, step by step, or everything that is wrong with it
     Explain(Explain),
 }
@@ -178,6 +189,7 @@ impl Command {
             Self::Resume(args) => ("resume", Some(&args.id)),
             Self::Spec(_) => ("spec", None),
             Self::Features(_) => ("features", None),
+            Self::Info(_) => ("info", None),
             Self::Explain(args) => ("explain", args.id.as_deref()),
         }
     }
@@ -199,7 +211,7 @@ pub struct Container {
     pub config: String,
 
     /// Unix socket that receives the master side of the container's terminal
-    #[arg(long, value_name = "PATH")]
+    #[arg(short, long, value_name = "PATH")]
     pub console_socket: Option<String>,
 
     /// Unix socket that receives a pidfd of the container's init
@@ -207,7 +219,7 @@ pub struct Container {
     pub pidfd_socket: Option<String>,
 
     /// File to write the pid of the container's init to
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     pub pid_file: Option<String>,
 
     /// Change the root by moving mounts and chroot, for a root file system on a
@@ -231,6 +243,10 @@ pub struct Create {
     /// The container.
     #[command(flatten)]
     pub container: Container,
+
+    /// Accepted as with `run`; `create` adopts nobody
+    #[arg(long, hide = true)]
+    no_subreaper: bool,
 }
 
 /// `corten run`
@@ -283,6 +299,10 @@ pub struct Kill {
     /// Send it to every process of the container; a stopped container is no error
     #[arg(short, long)]
     pub all: bool,
+
+    /// ID is a regular expression: all running containers whose names match
+    #[arg(short, long)]
+    pub regex: bool,
 }
 
 /// `corten delete`
@@ -295,6 +315,10 @@ pub struct Delete {
     /// Kill it first if it is not stopped; a container that does not exist is no error
     #[arg(short, long)]
     pub force: bool,
+
+    /// ID is a regular expression: all containers whose names match
+    #[arg(short, long)]
+    pub regex: bool,
 }
 
 /// `corten list`
@@ -441,6 +465,10 @@ pub struct Spec {
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub bundle: String,
 
+    /// File to write, absolute or in the bundle
+    #[arg(short, long, value_name = "FILE", default_value = "config.json")]
+    pub file: String,
+
     /// For callers who are not root: with a user namespace that maps them to root
     #[arg(long)]
     pub rootless: bool,
@@ -449,6 +477,10 @@ pub struct Spec {
 /// `corten features`
 #[derive(Debug, Args)]
 pub struct Features {}
+
+/// `corten info`
+#[derive(Debug, Args)]
+pub struct Info {}
 
 /// `corten explain`
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! Names, short forms and defaults against those of runc 1.5 and crun 1.27: an
+//! Names, short forms and defaults against those of runc, crun and youki: an
 //! engine that drives them must not notice the difference.
 
 use clap::{Arg, Command, CommandFactory, Parser};
@@ -17,28 +17,31 @@ type Row = (
 
 #[rustfmt::skip]
 const OPTIONS: &[Row] = &[
-    ("", "root", None, true, None),
-    ("", "log", None, true, None),
+    ("", "root", Some('r'), true, None),
+    ("", "log", Some('l'), true, None),
     ("", "log-format", None, true, None),
     ("", "debug", None, false, None),
     ("", "log-level", None, true, None),                       // crun
-    ("", "systemd-cgroup", None, false, None),
+    ("", "systemd-cgroup", Some('s'), false, None),
     ("", "cgroup-manager", None, true, Some("cgroupfs")),      // crun
     ("", "rootless", None, true, Some("auto")),
+    ("", "criu", None, true, None),                            // runc before 1.4
     ("", "version", Some('v'), false, None),
+    ("", "usage", Some('?'), false, None),                     // crun
     ("create", "bundle", Some('b'), true, Some(".")),
     ("create", "config", Some('f'), true, Some("config.json")), // crun
-    ("create", "console-socket", None, true, None),
+    ("create", "console-socket", Some('c'), true, None),
     ("create", "pidfd-socket", None, true, None),              // runc
-    ("create", "pid-file", None, true, None),
+    ("create", "pid-file", Some('p'), true, None),
     ("create", "no-pivot", None, false, None),
     ("create", "no-new-keyring", None, false, None),
     ("create", "preserve-fds", None, true, Some("0")),
+    ("create", "no-subreaper", None, false, None),             // crun
     ("run", "bundle", Some('b'), true, Some(".")),
     ("run", "config", Some('f'), true, Some("config.json")),   // crun
-    ("run", "console-socket", None, true, None),
+    ("run", "console-socket", Some('c'), true, None),
     ("run", "pidfd-socket", None, true, None),                 // runc
-    ("run", "pid-file", None, true, None),
+    ("run", "pid-file", Some('p'), true, None),
     ("run", "no-pivot", None, false, None),
     ("run", "no-new-keyring", None, false, None),
     ("run", "preserve-fds", None, true, Some("0")),
@@ -46,7 +49,9 @@ const OPTIONS: &[Row] = &[
     ("run", "keep", None, false, None),
     ("run", "no-subreaper", None, false, None),
     ("kill", "all", Some('a'), false, None),
+    ("kill", "regex", Some('r'), false, None),                 // crun
     ("delete", "force", Some('f'), false, None),
+    ("delete", "regex", Some('r'), false, None),               // crun
     ("list", "format", Some('f'), true, Some("table")),
     ("list", "quiet", Some('q'), false, None),
     ("exec", "process", Some('p'), true, None),
@@ -68,6 +73,7 @@ const OPTIONS: &[Row] = &[
     ("exec", "apparmor", None, true, None),
     ("ps", "format", Some('f'), true, Some("table")),
     ("spec", "bundle", Some('b'), true, Some(".")),
+    ("spec", "file", Some('f'), true, Some("config.json")),    // crun
     ("spec", "rootless", None, false, None),
 ];
 

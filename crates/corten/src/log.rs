@@ -12,9 +12,7 @@
 //! default level: the standard error of `create` is the container's.
 
 use std::fmt::{self, Write as _};
-use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -24,6 +22,7 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use crate::cli::{Global, LogFormat, LogLevel};
 use crate::report::CommandError;
+use crate::sink::{Line, Sink};
 
 /// Where lines go, and which.
 pub struct Log {
@@ -31,12 +30,13 @@ pub struct Log {
 }
 
 struct Inner {
-    file: Option<File>,
+    /// None is standard error.
+    sink: Option<Sink>,
     format: Option<LogFormat>,
     level: LogLevel,
-    /// Warnings that wait for the outcome; only with a file and without a level
+    /// Warnings that wait for the outcome; only with a sink and without a level
     /// that was asked for.
-    held: Option<Mutex<Vec<String>>>,
+    held: Option<Mutex<Vec<Line>>>,
 }
 
 impl Log {
@@ -46,21 +46,21 @@ impl Log {
     /// # Errors
     /// When the file cannot be opened.
     pub fn open(global: &Global) -> Result<Self, CommandError> {
-        let file = global.log.as_deref().filter(|name| !name.is_empty());
-        let file = file.map(open_file).transpose()?;
+        let log = global.log.as_deref().filter(|name| !name.is_empty());
+        let sink = log.map(Sink::open).transpose()?;
         let asked = if global.debug {
             Some(LogLevel::Debug)
         } else {
             global.log_level
         };
-        let held = (file.is_some() && asked.is_none()).then(Mutex::default);
+        let held = (sink.is_some() && asked.is_none()).then(Mutex::default);
         let inner = Arc::new(Inner {
             level: asked.unwrap_or(if held.is_some() {
                 LogLevel::Warning
             } else {
                 LogLevel::Error
             }),
-            file,
+            sink,
             format: global.log_format,
             held,
         });
@@ -82,12 +82,12 @@ impl Log {
     /// # Errors
     /// When the file cannot be opened.
     pub fn append_to(name: &str, format: Option<LogFormat>) -> Result<Self, CommandError> {
-        open_file(name).map(|file| Self::of(Some(file), format))
+        Sink::open(name).map(|sink| Self::of(Some(sink), format))
     }
 
-    fn of(file: Option<File>, format: Option<LogFormat>) -> Self {
+    fn of(sink: Option<Sink>, format: Option<LogFormat>) -> Self {
         let inner = Inner {
-            file,
+            sink,
             format,
             level: LogLevel::Error,
             held: None,
@@ -111,40 +111,17 @@ impl Log {
     /// The command failed: one line in the log, and the plain message on standard error.
     pub fn fail(&self, message: &str) {
         let inner = &self.inner;
-        let message = one_line(message);
-        let line = || {
-            render(
-                inner.format.unwrap_or(LogFormat::Text),
-                "error",
-                &message,
-                &[],
-            )
-        };
-        if inner.file.is_some() {
-            inner.write(&line());
-        } else if inner.format == Some(LogFormat::Json) {
-            write_error(&line());
+        let line = inner.line(LogLevel::Error, message, &[]);
+        let (sink, json) = (inner.sink.is_some(), inner.format == Some(LogFormat::Json));
+        if sink || json {
+            inner.write(&line);
+        }
+        if json && !sink {
+            // It is on standard error already.
             return;
         }
-        write_error(&format!("corten: {message}\n"));
+        write_error(&format!("corten: {}\n", line.message));
     }
-}
-
-/// `file:NAME` is another way to say `NAME`. Appended to: all commands about one
-/// container share the file.
-fn open_file(name: &str) -> Result<File, CommandError> {
-    let path = name.strip_prefix("file:").unwrap_or(name);
-    let opened = File::options()
-        .append(true)
-        .create(true)
-        .mode(0o644)
-        .open(path);
-    opened.map_err(|source| CommandError::File {
-        argument: "--log",
-        doing: "open",
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Nobody is left to tell when standard error is closed.
@@ -153,15 +130,21 @@ fn write_error(text: &str) {
 }
 
 impl Inner {
-    /// One write(2) a line, so that lines of concurrent commands do not mix.
-    fn write(&self, line: &str) {
-        match &self.file {
-            // A full disk must not change what a command does.
-            Some(file) => {
-                let mut file: &File = file;
-                let _ = file.write_all(line.as_bytes());
-            }
-            None => write_error(line),
+    fn line(&self, level: LogLevel, message: &str, others: &[(&str, String)]) -> Line {
+        let format = self.format.unwrap_or(LogFormat::Text);
+        let message = one_line(message);
+        let rendered = render(format, name_of(level), &message, others);
+        Line {
+            level,
+            message,
+            rendered,
+        }
+    }
+
+    fn write(&self, line: &Line) {
+        match &self.sink {
+            Some(sink) => sink.write(line),
+            None => write_error(&line.rendered),
         }
     }
 
@@ -210,9 +193,7 @@ impl Subscriber for Tracer {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let level = level_of(event.metadata().level());
-        let format = inner.format.unwrap_or(LogFormat::Text);
-        let message = one_line(&fields.message);
-        let line = render(format, name_of(level), &message, &fields.others);
+        let line = inner.line(level, &fields.message, &fields.others);
         match inner.held.as_ref().map(Mutex::lock) {
             Some(Ok(mut held)) => held.push(line),
             _ => inner.write(&line),

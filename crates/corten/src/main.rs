@@ -8,6 +8,8 @@ mod cli;
 mod commands;
 mod log;
 mod report;
+mod single_dash;
+mod sink;
 mod table;
 mod usage;
 
@@ -21,7 +23,7 @@ use crate::cli::{Cli, LogFormat};
 use crate::log::Log;
 
 fn main() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().collect();
+    let words = single_dash::normalize(std::env::args_os().collect());
     match Cli::try_parse_from(&words) {
         Ok(cli) => carry_out(cli),
         Err(error) => answer_usage(&error, &words),

@@ -22,6 +22,14 @@ pub enum CommandError {
         /// What is wrong with it.
         problem: String,
     },
+    /// `--regex`: one of the containers, and why.
+    #[error("{id}: {source}")]
+    OneOfMany {
+        /// Its name.
+        id: String,
+        /// What went wrong.
+        source: libcontainer::Error,
+    },
     /// `kill` with a word that names no signal.
     #[error("unknown signal {0:?}")]
     UnknownSignal(String),

@@ -30,7 +30,7 @@ pub fn delete(store: &Store, id: &str, force: bool) -> Result<Option<Error>> {
         Err(Error::NotFound(_)) if force => return Ok(None),
         found => found?,
     };
-    match directory.lock() {
+    match lock(&directory, force) {
         Err(Error::NotFound(_)) if force => return Ok(None),
         locked => locked?,
     }
@@ -42,6 +42,22 @@ pub fn delete(store: &Store, id: &str, force: bool) -> Result<Option<Error>> {
         Err(_) if force => delete_by_claim(&directory),
         Err(error) => Err(error),
     }
+}
+
+/// With `force` the init that some other command waits for is killed: a `create` that
+/// hangs gives up then, and undoes what it made.
+fn lock(directory: &ContainerDirectory<'_>, force: bool) -> Result<()> {
+    match directory.lock() {
+        Err(Error::Busy { .. }) if force => {}
+        locked => return locked,
+    }
+    if let Ok(Some(loaded)) = directory.load()
+        && loaded.state.pid != NOT_YET
+    {
+        // It may have ended meanwhile.
+        let _ = signal_init(&loaded.state, signal::KILL);
+    }
+    directory.lock()
 }
 
 fn delete_loaded(

@@ -120,8 +120,13 @@ pub enum Error {
         status: Status,
     },
     /// Another command holds the container.
-    #[error("container {0:?} is being changed by another command")]
-    Busy(String),
+    #[error("container {id:?} is being changed by another command ({holder})")]
+    Busy {
+        /// Container id.
+        id: String,
+        /// "process 4711, corten create c1"
+        holder: String,
+    },
     /// The program could not be executed after `start` opened the gate.
     #[error("{0}")]
     Exec(Box<Failure>),

@@ -22,6 +22,7 @@ mod freeze;
 pub mod host;
 mod init;
 mod kill;
+mod lock;
 mod parent;
 mod processes;
 mod report;

@@ -44,6 +44,8 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
         Some(foreground::collect_signals()?)
     };
     let built = create::build(store, plan, options, terminal, &after_ready)?;
+    // From here on it is a running container like any other.
+    built.directory.unlock()?;
     if let Err(error) = run_poststart(&built.state) {
         // runtime.md: a failed poststart hook stops and destroys the container.
         let _ = pidfd::send_signal(built.init.pidfd.as_fd(), signal::KILL);
@@ -68,8 +70,12 @@ fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitSta
     Ok(status)
 }
 
-/// What `delete` would do, after init has ended.
+/// What `delete` would do, after init has ended; unless somebody else did it.
 fn clean_up(built: &Built<'_>) -> Result<()> {
+    match built.directory.lock() {
+        Err(Error::NotFound(_)) => return Ok(()),
+        locked => locked?,
+    }
     if let Some(cgroup) = &built.cgroup {
         if !built.state.pid_namespace_is_private {
             cgroup.kill_all()?;

@@ -39,8 +39,11 @@ pub fn start(store: &Store, id: &str) -> Result<()> {
         return Err(Error::StartPaused);
     }
     kernel::fs::write_all(gate.as_fd(), b"s").doing(|| "start gate".to_owned())?;
-    wait_closed(gate.as_fd()).doing(|| "start gate".to_owned())?;
+    // Nobody else opens it from here on, so others need not be kept out any longer:
+    // init may be stopped, and its hooks may hang.
     directory.remove_gate()?;
+    directory.unlock()?;
+    wait_closed(gate.as_fd()).doing(|| "start gate".to_owned())?;
     if let Some(message) = directory.read_exec_error() {
         return Err(explain(&loaded.state, &message));
     }

@@ -7,7 +7,7 @@
 //!     claim.json          which cgroup will be ours, written before it is made
 //!     creating.json       state while `create` works; renamed to
 //!     state.json          when it is done
-//!     exec.fifo           the start gate: has a reader as long as init waits
+//!     exec.fifo           the start gate: has a reader as long as init waits; `start` removes it
 //!     exec.error          why the program could not be executed after the gate opened
 //! ```
 //!
@@ -168,37 +168,15 @@ pub(crate) struct Loaded {
 }
 
 impl ContainerDirectory<'_> {
-    fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 
-    /// Waits for other commands on this container to end and keeps further ones
-    /// out until this value is dropped.
+    /// Whether the directory still is the container's.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it was deleted while we waited.
-    pub fn lock(&self) -> Result<()> {
-        fs::lock_exclusive(self.fd(), true).doing(|| format!("lock of {}", self.id))?;
-        self.check_still_there()
-    }
-
-    /// [`ContainerDirectory::lock`] for commands that change nothing and may run
-    /// side by side.
-    ///
-    /// # Errors
-    /// As there.
-    pub(crate) fn lock_shared(&self) -> Result<()> {
-        fs::lock_shared(self.fd(), true).doing(|| format!("lock of {}", self.id))?;
-        self.check_still_there()
-    }
-
-    /// Lets others in before this value, or a copy of it in a child, is dropped.
-    pub(crate) fn unlock(&self) -> Result<()> {
-        fs::unlock(self.fd()).doing(|| format!("lock of {}", self.id))
-    }
-
-    fn check_still_there(&self) -> Result<()> {
-        // The command we waited for may have been `delete`.
+    /// [`Error::NotFound`] when it was deleted meanwhile.
+    pub(crate) fn check_still_there(&self) -> Result<()> {
         match self.store.find(&self.id) {
             Ok(now) => {
                 let ours =

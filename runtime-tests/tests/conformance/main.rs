@@ -3,6 +3,7 @@
 
 mod cgroups;
 mod command_line;
+mod concurrent;
 mod devices;
 mod engines;
 mod exec;
@@ -11,13 +12,13 @@ mod exec_process;
 mod hooks;
 mod identity;
 mod idmap;
-mod labels;
 mod lifecycle;
 mod linux;
 mod mount_options;
 mod mounts;
 mod namespaces;
 mod net_devices;
+mod options;
 mod process;
 mod processes;
 mod roots;
@@ -25,6 +26,7 @@ mod scheduling;
 mod seccomp;
 mod seccomp_notify;
 mod security;
+mod states;
 mod terminal;
 
 fn main() -> std::process::ExitCode {

@@ -5,8 +5,10 @@ mod delete;
 mod exec;
 mod explain;
 mod features;
+mod info;
 mod kill;
 mod list;
+mod pattern;
 mod pause;
 mod prepare;
 mod ps;
@@ -40,6 +42,7 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Resume(args) => pause::resume(global, &args.id)?,
         Command::Spec(args) => spec::spec(&args)?,
         Command::Features(_) => features::features()?,
+        Command::Info(_) => info::info()?,
         Command::Explain(args) => explain::explain(global, &args)?,
     }
     Ok(ExitCode::SUCCESS)

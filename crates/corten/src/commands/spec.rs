@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use crate::cli::Spec;
 use crate::report::CommandError;
 
 /// Writes a config.json to start from; never over one that is there.
 pub fn spec(args: &Spec) -> Result<(), CommandError> {
-    let path = format!("{}/config.json", args.bundle.trim_end_matches('/'));
+    let path = Path::new(&args.bundle).join(&args.file);
+    let path = path.to_string_lossy().into_owned();
     let failed = |source: io::Error| match source.kind() {
         ErrorKind::AlreadyExists => CommandError::ConfigExists(path.clone()),
         _ => CommandError::File {

@@ -1,0 +1,158 @@
+//! Options that one peer or another has, and the forms in which engines write them.
+
+use std::fs;
+
+use runtime_tests::{Case, convention, skip};
+use serde_json::Value;
+
+const CHAPTER: &str = "Options of the peers";
+
+/// Skips unless the command has the option.
+fn needs(case: &Case, command: &str, option: &str) {
+    let help = case.runtime().args([command, "--help"]).run().stdout;
+    if !help.contains(option) {
+        skip(&format!("this runtime's {command} has no {option}"));
+    }
+}
+
+/// TOKEN-0, TOKEN-1 and TOKEN-2.
+fn launch_three(case: &mut Case) -> Vec<String> {
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let mut bundle = case.bundle();
+        bundle.config.shell("exec sleep 1000");
+        ids.push(case.launch(&bundle));
+    }
+    ids
+}
+
+#[convention("`kill --regex` signals every container whose name matches, and no other.")]
+fn kill_regex(case: &mut Case) {
+    needs(case, "kill", "--regex");
+    let ids = launch_three(case);
+    let pids: Vec<i32> = ids.iter().map(|id| case.pid(id)).collect();
+    let pattern = format!("^{}-[01]$", case.token());
+    case.runtime()
+        .args(["kill", "--regex", &pattern, "KILL"])
+        .run()
+        .ok();
+    for pid in &pids[..2] {
+        case.wait(*pid);
+    }
+    assert_eq!(case.status(&ids[2]), "running");
+    // Two of the three have ended: that is no error.
+    let pattern = format!("^{}-[012]$", case.token());
+    case.runtime()
+        .args(["kill", "-r", &pattern, "KILL"])
+        .run()
+        .ok();
+    case.wait(pids[2]);
+    for id in &ids {
+        case.delete(id);
+    }
+}
+
+#[convention("`delete --regex` deletes every container whose name matches, and no other.")]
+fn delete_regex(case: &mut Case) {
+    needs(case, "delete", "--regex");
+    let ids = launch_three(case);
+    let pattern = format!("^{}-[12]$", case.token());
+    case.runtime()
+        .args(["delete", "--force", "--regex", &pattern])
+        .run()
+        .ok();
+    let left = case.runtime().args(["list", "-q"]).run().ok().stdout;
+    assert_eq!(left, format!("{}\n", ids[0]));
+    if case.is_corten() {
+        let refused = case.runtime().args(["delete", "--regex", "."]).run();
+        refused.exits(1).says(&format!("{}: cannot delete", ids[0]));
+        let broken = case.runtime().args(["delete", "--regex", "("]).run();
+        broken.exits(1).says("--regex");
+    }
+    case.destroy(&ids[0]);
+}
+
+#[convention("go-runc writes `-no-subreaper`: long options may have one dash.")]
+fn one_dash(case: &mut Case) {
+    if case.version().starts_with("crun") {
+        skip("its parser wants two");
+    }
+    let mut bundle = case.bundle();
+    bundle.config.args(&["/bin/true"]);
+    bundle.write();
+    let id = case.id();
+    case.run_command(&bundle, &id, &["-no-subreaper"])
+        .run()
+        .ok();
+    let list = case.runtime().args(["list", "-format=json"]).run().ok();
+    let list: Value = serde_json::from_str(&list.stdout).unwrap();
+    assert!(list.is_null() || list.as_array().is_some_and(Vec::is_empty));
+}
+
+#[convention("podman asks whether options exist by leaving out their values.")]
+fn missing_value(case: &mut Case) {
+    let finished = case.runtime().args(["create", "--bundle"]).run().fails();
+    let text = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(
+        text.contains("requires an argument") || text.contains("flag needs an argument"),
+        "{text}"
+    );
+}
+
+#[convention("podman asks with `checkpoint --help` whether containers can be checkpointed.")]
+fn checkpoint_probe(case: &mut Case) {
+    // runc and crun have it or not by how they were built, and answer alike.
+    case.only_corten();
+    let features = case.runtime().args(["features"]).run().ok().stdout;
+    let features: Value = serde_json::from_str(&features).unwrap();
+    let told = &features["annotations"]["org.opencontainers.runc.checkpoint.enabled"];
+    let probe = case
+        .program(case.runtime_path())
+        .args(["checkpoint", "--help"])
+        .run();
+    assert_eq!(
+        probe.code() == Some(0),
+        told == "true",
+        "{}",
+        probe.describe()
+    );
+}
+
+#[convention("`spec --file` names the file to write.")]
+fn spec_file(case: &mut Case) {
+    needs(case, "spec", "--file");
+    let path = case.directory.join("other.json");
+    case.runtime()
+        .args(["spec", "--file", &path.to_string_lossy()])
+        .run()
+        .ok();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(serde_json::from_str::<Value>(&text).unwrap()["process"].is_object());
+    if case.is_corten() {
+        case.runtime()
+            .args(["spec", "--file", &path.to_string_lossy()])
+            .run()
+            .fails();
+    }
+}
+
+#[convention("`info` tells what the runtime knows of the machine.")]
+fn info(case: &mut Case) {
+    // youki's is for people.
+    case.only_corten();
+    let text = case.runtime().args(["info"]).run().ok().stdout;
+    let info: Value = serde_json::from_str(&text).unwrap();
+    assert!(info["host"]["kernel"][0].as_u64().unwrap() >= 5, "{info}");
+    assert!(info["host"]["cgroup"]["mode"].is_string(), "{info}");
+}
+
+#[convention("A log daemon that is not there is an error before anything is done.")]
+fn no_log_daemon(case: &mut Case) {
+    case.only_corten();
+    if std::path::Path::new("/run/systemd/journal/socket").exists() {
+        skip("systemd's journal runs here");
+    }
+    let list = case.runtime().args(["--log", "journald:x", "list"]).run();
+    list.exits(1)
+        .says("--log: connect to /run/systemd/journal/socket");
+}

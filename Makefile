@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance abuse engines bench man install clean build-deps test-deps help
+.PHONY: build release demo test lint fmt conformance abuse engines mutation matrix matrix-page bench man install clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -59,8 +59,25 @@ abuse: test-deps ## faults, attacks and churn in full: hours; `make test` has th
 	$(CARGO) build --locked --profile fast -p corten
 	ABUSE=full TEST_LIMIT=14400 RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test abuse -- $(ARGS)
 
-# crun takes part in the v1 view only: it refuses hybrid hosts, and Debian 12's
-# wants CAP_SYS_RESOURCE on v2. ARGS goes to every run.
+# crun takes part in the v1 view only: it refuses hybrid hosts, and Debian 12's wants
+# CAP_SYS_RESOURCE on v2. A failed test is a row of the table here, not an error.
+SUITE  = $(CARGO) test --locked -q -p runtime-tests --test conformance -- --json
+MATRIX = $(CURDIR)/target/conformance
+
+matrix: test-deps ## docs/conformance.md: corten, runc and crun run the conformance tests
+	$(CARGO) build --locked --profile fast -p corten
+	@mkdir -p $(MATRIX)
+	-RUNTIME="$(CURDIR)/$(OUT)/fast/corten" VIEW=host,v1,v2 $(SUITE) $(MATRIX)/corten.json
+	-RUNTIME=/usr/sbin/runc VIEW=host,v1,v2 $(SUITE) $(MATRIX)/runc.json
+	-RUNTIME=/usr/bin/crun VIEW=v1 $(SUITE) $(MATRIX)/crun.json
+	@$(MAKE) --no-print-directory matrix-page
+
+matrix-page: ## docs/conformance.md again, from the reports of the last `make matrix`
+	$(CARGO) run --locked -q -p runtime-tests --bin matrix -- runtime-tests/differences.toml \
+	    $(MATRIX)/corten.json $(MATRIX)/runc.json $(MATRIX)/crun.json > $(MATRIX)/page.md
+	cp $(MATRIX)/page.md docs/conformance.md
+
+# crun in the v1 view, as above. ARGS goes to every run.
 BENCH = RUNTIME="$(CURDIR)/$(OUT)/release/corten" $(CARGO) run --locked -q --release -p runtime-tests --bin bench --
 
 bench: test-deps release ## start-up of a container: corten, runc, crun and a floor, in interleaved runs

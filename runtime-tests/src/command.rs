@@ -1,9 +1,11 @@
 //! Child processes with a time limit. Output goes to files, never to pipes: a
 //! container that inherits a pipe would keep it open and the reader waiting.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,6 +13,14 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Generous, because two cores may be busy with eight other things.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Every pid that [`Program`] gave a [`Running`], who alone may reap it.
+static SPAWNED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// Whether the pid is that of a [`Program`] that was started.
+pub(crate) fn was_spawned(pid: i32) -> bool {
+    SPAWNED.lock().expect("no panic").contains(&pid)
+}
 
 /// What a finished child left.
 #[derive(Debug)]
@@ -157,6 +167,10 @@ impl Program {
             .command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.line));
+        SPAWNED
+            .lock()
+            .expect("no panic")
+            .insert(child.id().cast_signed());
         Running {
             child,
             stdout,

@@ -76,6 +76,15 @@ impl Facts {
             .unwrap_or_else(|| panic!("{pointer} is no text: {value}"))
     }
 
+    /// A number.
+    #[track_caller]
+    pub fn number(&self, pointer: &str) -> i64 {
+        let value = self.at(pointer);
+        value
+            .as_i64()
+            .unwrap_or_else(|| panic!("{pointer} is no number: {value}"))
+    }
+
     /// A field of `/proc/self/status`, with blanks squeezed.
     #[track_caller]
     pub fn status(&self, field: &str) -> &str {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::command::was_spawned;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Whether a process runs (a zombie does not).
@@ -71,6 +72,21 @@ pub(crate) fn reap_all_but(spared: i32) {
             return;
         }
         let _ = waitpid(Pid::from_raw(pid.as_raw()), WaitOptions::NOHANG);
+    }
+}
+
+/// Reaps the zombies that were left to this process (a subreaper), but for `pid` and
+/// the programs that a test has started itself.
+pub(crate) fn reap_orphans(but_for: i32) {
+    let own = std::process::id().cast_signed();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry.file_name().to_string_lossy().parse::<i32>().ok();
+        let Some(pid) = pid.filter(|pid| *pid != but_for && !was_spawned(*pid)) else {
+            continue;
+        };
+        if state_and_parent(pid) == Some(('Z', own)) {
+            let _ = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -11,12 +12,17 @@ use crate::child::Errand;
 use crate::mutation::{REAL_RUNTIME, RECORD, SABOTAGE};
 use crate::report::Outcome;
 
-/// What a broken command does: its work and the wrong exit code, its work without
-/// stdout or stderr, or nothing at all.
-const FAULTS: [&str; 4] = ["exit", "mute", "quiet", "idle"];
+/// What a broken command does: its work with descriptors of the host left open in the
+/// container, with the wrong exit code, without stdout or stderr, or no work at all.
+const FAULTS: [&str; 5] = ["leak", "exit", "mute", "quiet", "idle"];
+/// The commands that can leak.
+const LEAKING: [&str; 3] = ["create", "run", "exec"];
 
 /// Commands that nearly every test calls.
 const COMMON: [&str; 6] = ["state", "start", "delete", "create", "run", "--version"];
+
+/// A test that takes longer is not repeated for each property of the default config.
+const SLOW: Duration = Duration::from_secs(4);
 
 /// How a test was shown to be able to fail, the best proof first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +72,9 @@ impl Judge {
         };
         let recorder = tempfile::NamedTempFile::new().expect("a temporary file");
         let path = recorder.path().to_string_lossy();
+        let begun = Instant::now();
         let baseline = broken.run(&[(REAL_RUNTIME, errand.runtime), (RECORD, &path)]);
+        let slow = begun.elapsed() > SLOW;
         match baseline {
             Outcome::Passed => {}
             Outcome::Skipped(reason) => return Outcome::Skipped(reason),
@@ -83,7 +91,7 @@ impl Judge {
             .iter()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect();
-        let proof = self.prove(&broken, errand.runtime, &lines);
+        let proof = self.prove(&broken, errand.runtime, &lines, slow);
         let mut findings = self.findings.lock().expect("no test panics here");
         findings.proofs.insert(errand.test.name(), proof);
         match proof {
@@ -94,7 +102,7 @@ impl Judge {
 
     /// Every property that the test sets is taken away, for the count; of the weaker
     /// proofs the first one is enough.
-    fn prove(&self, broken: &Errand<'_>, runtime: &str, lines: &[Value]) -> Proof {
+    fn prove(&self, broken: &Errand<'_>, runtime: &str, lines: &[Value], slow: bool) -> Proof {
         let notices = |sabotage: &Value| {
             self.findings.lock().expect("no test panics here").runs += 1;
             let text = sabotage.to_string();
@@ -113,21 +121,19 @@ impl Judge {
                 proof = Proof::Property;
             }
         }
-        let mut defaults = lines.iter().filter(|line| line.get("default").is_some());
-        if proof == Proof::None && defaults.any(notices) {
-            proof = Proof::Default;
+        if proof == Proof::Property {
+            return proof;
         }
-        let commands = lines.iter().filter_map(|line| line.get("command"));
-        let mut commands: Vec<&Value> = commands.collect();
-        // What every test calls proves least: last.
-        commands.sort_by_key(|command| COMMON.iter().position(|common| *command == common));
-        let mut faults = commands
-            .iter()
-            .flat_map(|command| FAULTS.map(|fault| json!({"command": command, "fault": fault})));
-        if proof == Proof::None && faults.any(|fault| notices(&fault)) {
-            proof = Proof::Command;
+        let mut weaker = [
+            (Proof::Default, defaults_of(lines)),
+            (Proof::Command, faults_of(lines)),
+        ];
+        if slow {
+            // The first lie of a command ends a test that starts hundreds of containers.
+            weaker.reverse();
         }
-        proof
+        let proved = weaker.iter().find(|(_, faults)| faults.iter().any(notices));
+        proved.map_or(Proof::None, |(proof, _)| *proof)
     }
 
     /// Prints the figures.
@@ -167,6 +173,28 @@ impl Judge {
         );
         unproved.iter().for_each(|name| println!("      {name}"));
     }
+}
+
+fn defaults_of(lines: &[Value]) -> Vec<Value> {
+    let is_default = |line: &&Value| line.get("default").is_some();
+    lines.iter().filter(is_default).cloned().collect()
+}
+
+/// Every fault that a command which was called can have, what nearly every test calls last:
+/// it proves least.
+fn faults_of(lines: &[Value]) -> Vec<Value> {
+    let commands = lines.iter().filter_map(|line| line["command"].as_str());
+    let mut commands: Vec<&str> = commands.collect();
+    commands.sort_by_key(|command| COMMON.iter().position(|common| command == common));
+    let mut faults = Vec::new();
+    for command in commands {
+        for fault in FAULTS {
+            if fault != "leak" || LEAKING.contains(&command) {
+                faults.push(json!({"command": command, "fault": fault}));
+            }
+        }
+    }
+    faults
 }
 
 fn last_line(text: &str) -> &str {

@@ -1,6 +1,9 @@
 //! Who may run, read and allocate when: numbers of sched_setattr(2), ioprio_set(2)
 //! and set_mempolicy(2) by the kernel's own names.
 
+use crate::answer::of_call;
+use crate::{Error, Result};
+
 /// Number of a scheduling policy, `SCHED_FIFO`.
 #[must_use]
 pub fn policy_number(name: &str) -> Option<u32> {
@@ -91,6 +94,43 @@ pub fn io_class_number(name: &str) -> Option<u32> {
         "IOPRIO_CLASS_IDLE" => Some(3),
         _ => None,
     }
+}
+
+/// sched_setattr(2) on a process; 0 is this one.
+///
+/// # Errors
+/// `EPERM` for real time, a lower nice value or the process of another user, without
+/// CAP_SYS_NICE *in the first user namespace*; `EBUSY` when the CPUs have no such
+/// time left; `EINVAL` for parameters that do not belong to the policy.
+pub fn set_scheduling(pid: i32, scheduling: Scheduling) -> Result<()> {
+    let attributes = scheduling.to_bytes();
+    // SAFETY: the kernel reads as many bytes as the structure's first field says,
+    // which is the length of `attributes`.
+    let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, attributes.as_ptr(), 0) };
+    let call = || format!("sched_setattr({pid})");
+    of_call(answer).map(drop).map_err(|e| Error::new(e, call()))
+}
+
+/// ioprio_set(2) on a process; 0 is this one.
+///
+/// # Errors
+/// `EPERM` for real time or the process of another user, without CAP_SYS_NICE *in
+/// the first user namespace*.
+pub fn set_io_priority(pid: i32, class: u32, level: u32) -> Result<()> {
+    let priority = io_priority(class, level);
+    // SAFETY: takes integers.
+    let answer = unsafe { libc::syscall(libc::SYS_ioprio_set, IO_WHO_PROCESS, pid, priority) };
+    let call = || format!("ioprio_set(IOPRIO_WHO_PROCESS, {pid}, {priority:#x})");
+    of_call(answer).map(drop).map_err(|e| Error::new(e, call()))
+}
+
+/// `IOPRIO_WHO_PROCESS`, linux/ioprio.h.
+pub(crate) const IO_WHO_PROCESS: u32 = 1;
+
+/// `IOPRIO_PRIO_VALUE`, linux/ioprio.h.
+pub(crate) const fn io_priority(class: u32, level: u32) -> u32 {
+    const CLASS_SHIFT: u32 = 13;
+    class << CLASS_SHIFT | level
 }
 
 /// Number of a memory policy, `MPOL_BIND`.

@@ -104,6 +104,8 @@ const REMEMBER: u32 = 1 << 10;
 const KEEP_RESULT: u32 = 1 << 11;
 /// `arguments[0]` is the result that was kept.
 const KEPT_0: u32 = 1 << 12;
+/// Keep the result, and close the descriptor that was kept before.
+const REPLACE_KEPT: u32 = 1 << 13;
 
 const EINTR: i64 = -4;
 const EPERM: i64 = -1;
@@ -228,7 +230,11 @@ extern "C" fn main(stack: *const u64) -> ! {
         match entry.kind {
             CALL => {
                 let result = carry_out(&start, entry);
-                if entry.flags & KEEP_RESULT != 0 {
+                if entry.flags & REPLACE_KEPT != 0 {
+                    // SAFETY: our own descriptor.
+                    unsafe { call(start.header().close, [start.kept, 0, 0, 0, 0, 0]) };
+                }
+                if entry.flags & (KEEP_RESULT | REPLACE_KEPT) != 0 {
                     start.kept = result as u64;
                 }
                 if entry.flags & REMEMBER != 0 {

@@ -6,7 +6,7 @@
 
 use plan::{
     InitOp, LastOp, MountOp, MountSource, NamespaceKind, NodeKind, ParentOp, Rlimit, RootChange,
-    Step,
+    Scheduler, Step,
 };
 
 /// Says what an operation wants.
@@ -32,6 +32,8 @@ impl Describe for ParentOp {
             Self::MoveNetDevice { inside, .. } => format!("move in as {inside}"),
             Self::SetOomScore(score) => format!("set {score}"),
             Self::SetRlimit(limit) => describe_limit(limit),
+            Self::SetScheduler(scheduler) => describe_scheduler(scheduler),
+            Self::SetIoPriority { class, level } => describe_io_priority(class, *level),
             Self::RunHook(hook) => format!("run {}", hook.path),
         }
     }
@@ -44,6 +46,14 @@ fn describe_limit(limit: &Rlimit) -> String {
         amount(limit.soft),
         amount(limit.hard)
     )
+}
+
+fn describe_scheduler(scheduler: &Scheduler) -> String {
+    format!("schedule by {}", scheduler.policy)
+}
+
+fn describe_io_priority(class: &str, level: u32) -> String {
+    format!("set {class}, level {level}")
 }
 
 /// The word of a configuration for a kind of namespace.
@@ -71,6 +81,7 @@ impl Describe for InitOp {
             Self::SetCpuAffinity { cpus } => format!("set {cpus:?}"),
             Self::UnshareCgroup => "make a cgroup namespace".to_owned(),
             Self::NewSessionKeyring { name } => format!("make the session keyring {name}"),
+            Self::SetKeyLabel(label) => format!("label keys {label:?}"),
             Self::BringUpLoopback => "bring up the loopback interface".to_owned(),
             Self::AwaitNetDevices => "wait for the network devices".to_owned(),
             Self::SetRootPropagation(_) => "set the propagation of /".to_owned(),
@@ -132,10 +143,15 @@ pub(crate) fn describe_last(op: &LastOp, program: &str) -> String {
     match op {
         LastOp::ForkIntoPidNamespace => "fork into the pid namespace".to_owned(),
         LastOp::SetRlimit(limit) => describe_limit(limit),
-        LastOp::SetScheduler(scheduler) => format!("schedule by {}", scheduler.policy),
-        LastOp::SetIoPriority { class, level } => format!("set {class}, level {level}"),
+        LastOp::SetScheduler(scheduler) => describe_scheduler(scheduler),
+        LastOp::SetIoPriority { class, level } => describe_io_priority(class, *level),
         LastOp::SetMemoryPolicy(policy) => format!("set {}", policy.mode),
         LastOp::SetPersonality { domain } => format!("set the personality {domain:#x}"),
+        // podman looks for the path in these quotes.
+        LastOp::SetExecLabel { module, label } => {
+            let file = module.exec_file();
+            format!("write {label:?} to `/proc/self/attr/{file}`")
+        }
         LastOp::NoNewPrivileges => "set no_new_privs".to_owned(),
         LastOp::LoadSeccomp { .. } => "load the seccomp filter".to_owned(),
         LastOp::OwnStdio { uid } => format!("give the standard streams to uid {uid}"),

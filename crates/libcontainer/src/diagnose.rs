@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use kernel::process::ExitStatus;
 use kernel::{Errno, pidfd};
-use plan::{ConfigPath, InitOp, LastOp, MountSource, ParentOp};
+use plan::{ConfigPath, InitOp, LastOp, Lsm, MountSource, ParentOp};
 
 use crate::create::Init;
 use crate::error::{Error, Failure};
@@ -12,10 +12,26 @@ use crate::parent::describe_status;
 
 const RAISED_LIMIT: &str = "raising a hard limit needs CAP_SYS_RESOURCE; lower it to the caller's";
 
+const RT_IO: &str = "IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host";
+
+fn scheduler_hint(errno: Errno) -> Option<String> {
+    let hint = match errno {
+        Errno::PERM => {
+            "needs CAP_SYS_NICE on the host; on cgroup v1 real time also needs linux.resources.cpu.realtimeRuntime"
+        }
+        Errno::BUSY => "the CPUs have no such time left",
+        Errno::OPNOTSUPP => "this kernel has no utilization clamps",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
 /// What to do about a refused parent step.
 pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
         (ParentOp::SetRlimit(_), Errno::PERM) => RAISED_LIMIT,
+        (ParentOp::SetScheduler(_), errno) => return scheduler_hint(errno),
+        (ParentOp::SetIoPriority { .. }, Errno::PERM) => RT_IO,
         (ParentOp::SetOomScore(_), Errno::ACCESS) => "lowering the score needs CAP_SYS_RESOURCE",
         (ParentOp::WriteIdMap { .. }, Errno::PERM) => {
             "the caller may map only its own id, or ids that newuidmap grants"
@@ -85,18 +101,13 @@ fn mount_hint(source: &MountSource, errno: Errno) -> Option<String> {
 pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
         (LastOp::SetRlimit(_), Errno::PERM) => RAISED_LIMIT,
-        (LastOp::SetScheduler(_), Errno::PERM) => {
-            "needs CAP_SYS_NICE on the host; on cgroup v1 real time also needs linux.resources.cpu.realtimeRuntime"
-        }
-        (LastOp::SetScheduler(_), Errno::BUSY) => "the CPUs have no such time left",
-        (LastOp::SetScheduler(_), Errno::OPNOTSUPP) => "this kernel has no utilization clamps",
-        (LastOp::SetIoPriority { .. }, Errno::PERM) => {
-            "IOPRIO_CLASS_RT needs CAP_SYS_NICE on the host"
-        }
+        (LastOp::SetScheduler(_), errno) => return scheduler_hint(errno),
+        (LastOp::SetIoPriority { .. }, Errno::PERM) => RT_IO,
         (LastOp::SetMemoryPolicy(_), Errno::NOSYS) => "this kernel knows no NUMA nodes",
         (LastOp::SetMemoryPolicy(_), Errno::INVAL) => {
             "a node that is not there, has no memory or is outside the cpuset, or a mode newer than this kernel"
         }
+        (LastOp::SetExecLabel { module, .. }, errno) => return label_hint(*module, errno, error),
         (LastOp::SetIdentity { .. }, Errno::INVAL) => {
             "the id is not mapped in the container's user namespace"
         }
@@ -115,6 +126,24 @@ pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
         (LastOp::Execute, Errno::NOENT) => {
             "the program's interpreter (its #! line or dynamic loader) is not in the root"
         }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn label_hint(module: Lsm, errno: Errno, error: &kernel::Error) -> Option<String> {
+    let hint = match (module, errno) {
+        (_, Errno::PERM) if error.call() == "fsmount(proc)" => {
+            "in a user namespace a label needs a procfs among the mounts"
+        }
+        (Lsm::AppArmor, Errno::NOENT) => {
+            "no such profile is loaded in the kernel: apparmor_parser loads one"
+        }
+        (Lsm::AppArmor, Errno::ACCESS | Errno::PERM) => {
+            "the profile the runtime runs under does not allow this change"
+        }
+        (Lsm::SELinux, Errno::INVAL) => "the loaded policy has no such context",
+        (Lsm::SELinux, Errno::ACCESS) => "the loaded policy does not allow the runtime setexec",
         _ => return None,
     };
     Some(hint.to_owned())

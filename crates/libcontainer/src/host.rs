@@ -13,6 +13,7 @@ use crate::error::{Doing, Result};
 pub fn probe() -> Result<HostFacts> {
     let (bounding, last) = caps::bounding().doing(|| "bounding set".to_owned())?;
     let current = caps::current().doing(|| "capabilities".to_owned())?;
+    let lsm = active_lsms();
     Ok(HostFacts {
         kernel: system::kernel_version(),
         effective_uid: identity::effective_uid(),
@@ -21,7 +22,8 @@ pub fn probe() -> Result<HostFacts> {
         bounding_capabilities: bounding,
         effective_capabilities: current.effective,
         last_capability: last,
-        lsm: active_lsms(),
+        apparmor_confined: lsm.contains(&Lsm::AppArmor) && is_confined(),
+        lsm,
         cgroup: libcgroups::probe()?,
     })
 }
@@ -37,4 +39,11 @@ fn active_lsms() -> Vec<Lsm> {
         active.push(Lsm::SELinux);
     }
     active
+}
+
+/// Whether a profile of AppArmor holds for this process; `unconfined` may be followed
+/// by the mode.
+fn is_confined() -> bool {
+    let current = fs::read_file("/proc/self/attr/apparmor/current", 4096);
+    current.is_ok_and(|text| !text.starts_with(b"unconfined"))
 }

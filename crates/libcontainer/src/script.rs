@@ -130,6 +130,9 @@ impl Writer<'_> {
                 schedule(script, step, op);
             }
             LastOp::SetPersonality { domain } => script.set_personality(step, *domain),
+            LastOp::SetExecLabel { module, label } => {
+                script.set_exec_label(step, module.exec_file(), label);
+            }
             LastOp::NoNewPrivileges => script.set_no_new_privileges(step),
             LastOp::LoadSeccomp {
                 program, listener, ..
@@ -261,7 +264,8 @@ fn schedule(script: &mut Script, step: usize, op: &LastOp) {
     }
 }
 
-fn scheduling_of(asked: &Scheduler) -> Scheduling {
+/// Names of the plan as numbers of the kernel.
+pub(crate) fn scheduling_of(asked: &Scheduler) -> Scheduling {
     let flags = asked.flags.iter();
     let flags = flags.filter_map(|name| scheduling::scheduling_flag(name));
     Scheduling {

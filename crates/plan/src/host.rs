@@ -25,6 +25,8 @@ pub struct HostFacts {
     pub last_capability: u32,
     /// Security modules that are active.
     pub lsm: Vec<Lsm>,
+    /// The runtime itself runs under a profile of AppArmor.
+    pub apparmor_confined: bool,
     /// Control groups.
     pub cgroup: CgroupFacts,
 }
@@ -37,6 +39,17 @@ pub enum Lsm {
     AppArmor,
     /// SELinux
     SELinux,
+}
+
+impl Lsm {
+    /// Where it takes the label of the next program, below `/proc/PID/attr`. The
+    /// directory of AppArmor is there since Linux 5.8.
+    pub const fn exec_file(self) -> &'static str {
+        match self {
+            Self::AppArmor => "apparmor/exec",
+            Self::SELinux => "exec",
+        }
+    }
 }
 
 /// How the host mounts its control groups.
@@ -86,6 +99,7 @@ impl HostFacts {
             effective_capabilities: 0x1ff_ffff_ffff,
             last_capability: 40,
             lsm: Vec::new(),
+            apparmor_confined: false,
             cgroup: CgroupFacts {
                 mode: CgroupMode::V2,
                 v2_mount: Some("/sys/fs/cgroup".to_owned()),

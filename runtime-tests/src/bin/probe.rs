@@ -68,6 +68,11 @@ fn facts() -> Value {
         "gid_map": read("/proc/self/gid_map"),
         "setgroups": read("/proc/self/setgroups"),
         "oom_score_adj": read("/proc/self/oom_score_adj").trim(),
+        "labels": labels(),
+        "personality": read("/proc/self/personality").trim(),
+        "securebits": rustix::thread::capabilities_secure_bits().map_or(0, |bits| bits.bits()),
+        "scheduling": {"nice": stat_field(18), "rt_priority": stat_field(39), "policy": stat_field(40)},
+        "timens_offsets": read("/proc/self/timens_offsets"),
         "session_keyring": read("/proc/keys").lines().filter(|line| line.contains("_ses")).collect::<Vec<_>>(),
         "interfaces": read("/proc/net/dev"),
         "uptime": read("/proc/uptime"),
@@ -120,6 +125,21 @@ fn limits() -> Value {
         object.insert(name.trim().to_owned(), json!(pair));
     }
     Value::Object(object)
+}
+
+/// The labels that the security modules of the kernel have given this process.
+fn labels() -> BTreeMap<String, String> {
+    let files = ["current", "exec", "apparmor/current", "selinux/current"];
+    let named = files.map(|file| (file, read(&format!("/proc/self/attr/{file}"))));
+    let known = named.into_iter().filter(|(_, label)| !label.is_empty());
+    known
+        .map(|(file, label)| {
+            (
+                file.to_owned(),
+                label.trim_end_matches(['\n', '\0']).to_owned(),
+            )
+        })
+        .collect()
 }
 
 fn links(directory: &str) -> BTreeMap<String, String> {

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use runtime_tests::mutation::{REAL_RUNTIME, RECORD, SABOTAGE, record};
+use rustix::fs::{Mode, OFlags};
 use serde_json::{Value, json};
 
 /// Global options that have a value of their own.
@@ -20,7 +21,6 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = std::env::var(REAL_RUNTIME).expect("the real runtime");
     let mut real = Command::new(runtime);
-    real.args(&arguments);
     let command = command_of(&arguments);
     record(&json!({"command": command}));
     let sabotage = std::env::var(SABOTAGE).unwrap_or_default();
@@ -28,7 +28,15 @@ fn main() -> ExitCode {
     for variable in [RECORD, SABOTAGE, REAL_RUNTIME] {
         real.env_remove(variable);
     }
-    if sabotage["command"] != json!(command) {
+    let faulty = sabotage["command"] == json!(command);
+    let leaks = faulty && sabotage["fault"] == "leak";
+    for argument in &arguments {
+        real.arg(argument);
+        if leaks && argument == command {
+            real.args(["--preserve-fds", &leak().to_string()]);
+        }
+    }
+    if leaks || !faulty {
         panic!("{}", real.exec());
     }
     match sabotage["fault"].as_str() {
@@ -46,6 +54,16 @@ fn main() -> ExitCode {
         Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         None => ExitCode::FAILURE,
     }
+}
+
+/// Opens the host's root a few times, as the lowest descriptors above 2, and tells how often.
+fn leak() -> usize {
+    const COUNT: usize = 8;
+    for _ in 0..COUNT {
+        let root = rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
+        std::mem::forget(root.expect("the root"));
+    }
+    COUNT
 }
 
 /// The first word that is neither an option nor the value of one; or the only option.

@@ -138,6 +138,12 @@ broken! {
     scheduler_priority_of_another_policy: ["process.scheduler.priority"] c => c.set("/process/scheduler", json!({"policy": "SCHED_BATCH", "priority": 1}));
     scheduler_flag_unknown: ["process.scheduler.flags[0]", "SCHED_FLAG_NOPE"] c => c.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_NOPE"]}));
     scheduler_refused_by_the_kernel: ["process.scheduler", "sched"] c => c.set("/process/scheduler", json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_DL_OVERRUN", "SCHED_FLAG_RECLAIM", "SCHED_FLAG_UTIL_CLAMP_MIN"]}));
+    apparmor_profile_unknown: ["process.apparmorProfile", "no-such-profile"] c => c.set("/process/apparmorProfile", json!("no-such-profile"));
+    apparmor_profile_number: ["process.apparmorProfile"] c => c.set("/process/apparmorProfile", json!(1));
+    apparmor_profile_of_two_lines: ["process.apparmorProfile"] c => c.set("/process/apparmorProfile", json!("a\nb"));
+    selinux_label_unknown: ["process.selinuxLabel", "u:r:no_such_type_t:s0"] c => c.set("/process/selinuxLabel", json!("u:r:no_such_type_t:s0"));
+    selinux_label_of_one_word: ["process.selinuxLabel", "container_t"] c => c.set("/process/selinuxLabel", json!("container_t"));
+    mount_label_unknown: ["linux.mountLabel"] c => c.set("/linux/mountLabel", json!("u:r:no_such_type_t:s0"));
     memory_policy_mode_unknown: ["linux.memoryPolicy.mode", "MPOL_NOPE"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_NOPE"}));
     memory_policy_nodes: ["linux.memoryPolicy.nodes", "0-"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0-"}));
     memory_policy_of_a_node_that_is_not_there: ["linux.memoryPolicy", "invalid argument"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "1000"}));

@@ -149,6 +149,24 @@ fn remove_parents(case: &Case) {
     }
 }
 
+#[must(
+    "If the value is specified, the runtime MUST consistently attach to the same place in the cgroups hierarchy given the same value of cgroupsPath."
+)]
+fn path_is_the_same_place_each_time(case: &mut Case) {
+    let mut bundle = sleeper(case);
+    let path = format!("{}-again", case.token());
+    bundle.config.set("/linux/cgroupsPath", json!(path));
+    let places = [(); 2].map(|()| {
+        let id = case.launch(&bundle);
+        let found = cgroup_directories(&path);
+        case.destroy(&id);
+        found
+    });
+    assert!(!places[0].is_empty());
+    assert_eq!(places[0], places[1]);
+    remove_parents(case);
+}
+
 /// What the kubelet's driver gives: several levels.
 #[must(
     "In the case of an absolute path (starting with /), the runtime MUST take the path to be relative to the cgroups mount point."
@@ -410,8 +428,7 @@ fn pids(case: &mut Case) {
     );
 }
 
-/// Needs no controller.
-#[must("pids.limit: -1 means no limit.")]
+#[convention("A `pids.limit` of -1 is no limit, and needs no controller.")]
 fn pids_unlimited_never_fails(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle

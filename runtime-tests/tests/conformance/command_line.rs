@@ -87,11 +87,7 @@ fn run_leaves_nothing(case: &mut Case) {
     bundle.write();
     let id = case.id();
     case.run_command(&bundle, &id, &[]).run().ok();
-    case.runtime()
-        .args(["state", &id])
-        .run()
-        .exits(1)
-        .says("does not exist");
+    case.runtime().args(["state", &id]).run().fails();
 }
 
 #[convention("`run --keep` leaves the container to be deleted.")]
@@ -336,8 +332,7 @@ fn log_text(case: &mut Case) {
     case.runtime()
         .args(["--log", &path, "state", "no-such"])
         .run()
-        .exits(1)
-        .says("does not exist");
+        .fails();
     let text = fs::read_to_string(&log).unwrap();
     assert!(
         text.contains("level=error")

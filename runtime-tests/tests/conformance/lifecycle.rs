@@ -32,7 +32,6 @@ fn start_runs_it(case: &mut Case) {
     );
 }
 
-/// And those that engines read.
 #[must(
     "The state of a container includes the following properties: ociVersion, id, status, pid, bundle, annotations."
 )]
@@ -45,6 +44,14 @@ fn state_fields(case: &mut Case) {
     assert_eq!(state["bundle"], json!(bundle.path));
     assert!(state["ociVersion"].as_str().unwrap().starts_with("1."));
     assert!(state["pid"].as_i64().unwrap() > 1);
+    case.destroy(&id);
+}
+
+#[convention("The state has `rootfs`, `created` and `owner` as well, which engines read.")]
+fn state_fields_beyond_the_specification(case: &mut Case) {
+    let bundle = case.bundle();
+    let id = case.create(&bundle);
+    let state = case.state(&id);
     assert_eq!(state["rootfs"], json!(bundle.rootfs()));
     let created = state["created"].as_str().unwrap();
     assert!(
@@ -70,14 +77,9 @@ fn state_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// In words that engines match.
 #[must("Attempting to query a container that does not exist MUST generate an error.")]
 fn state_of_a_missing_container(case: &mut Case) {
-    case.runtime()
-        .args(["state", "no-such"])
-        .run()
-        .exits(1)
-        .says("does not exist");
+    case.runtime().args(["state", "no-such"]).run().fails();
 }
 
 #[must(
@@ -125,11 +127,7 @@ fn start_of_a_stopped_container(case: &mut Case) {
     "Attempting to start a container that is not created MUST have no effect on the container and MUST generate an error."
 )]
 fn start_of_a_missing_container(case: &mut Case) {
-    case.runtime()
-        .args(["start", "no-such"])
-        .run()
-        .exits(1)
-        .says("does not exist");
+    case.runtime().args(["start", "no-such"]).run().fails();
 }
 
 #[convention("`kill ID` without a signal sends SIGTERM.")]
@@ -146,10 +144,19 @@ fn kill_default_is_term(case: &mut Case) {
     case.delete(&id);
 }
 
-/// Numbers and names, with and without SIG, whatever the case.
+/// Numbers and names.
 #[must("This operation MUST send the specified signal to the container process.")]
 fn kill_by_number_and_name(case: &mut Case) {
-    for signal in ["10", "USR1", "SIGUSR1", "usr1", "sigusr1"] {
+    ends_by_its_trap(case, &["10", "USR1", "SIGUSR1"]);
+}
+
+#[convention("The name of a signal may be in lower case.")]
+fn kill_by_name_in_lower_case(case: &mut Case) {
+    ends_by_its_trap(case, &["usr1", "sigusr1"]);
+}
+
+fn ends_by_its_trap(case: &mut Case, signals: &[&str]) {
+    for signal in signals {
         let mut bundle = case.bundle();
         bundle
             .config
@@ -217,11 +224,18 @@ fn stopped(case: &mut Case) -> String {
     id
 }
 
-/// In words that engines match.
 #[must(
     "Attempting to send a signal to a container that is neither created nor running MUST have no effect on the container and MUST generate an error."
 )]
 fn kill_of_a_stopped_container(case: &mut Case) {
+    let id = stopped(case);
+    case.runtime().args(["kill", &id, "KILL"]).run().fails();
+    assert_eq!(case.status(&id), "stopped");
+    case.delete(&id);
+}
+
+#[convention("Killing a stopped container is \"container not running\", which engines match.")]
+fn words_for_kill_of_a_stopped_container(case: &mut Case) {
     let id = stopped(case);
     case.runtime()
         .args(["kill", &id, "KILL"])
@@ -239,16 +253,12 @@ fn kill_all_of_a_stopped_container(case: &mut Case) {
     case.delete(&id);
 }
 
-/// There is none; in words that engines match.
+/// There is none.
 #[must(
     "Attempting to send a signal to a container that is neither created nor running MUST have no effect on the container and MUST generate an error."
 )]
 fn kill_of_a_missing_container(case: &mut Case) {
-    case.runtime()
-        .args(["kill", "no-such", "9"])
-        .run()
-        .exits(1)
-        .says("does not exist");
+    case.runtime().args(["kill", "no-such", "9"]).run().fails();
 }
 
 /// A created one as well.
@@ -305,11 +315,7 @@ fn delete_of_a_created_container(case: &mut Case) {
     let bundle = case.bundle();
     let id = case.create(&bundle);
     case.delete(&id);
-    case.runtime()
-        .args(["state", &id])
-        .run()
-        .exits(1)
-        .says("does not exist");
+    case.runtime().args(["state", &id]).run().fails();
 }
 
 #[convention("`delete --force` kills first.")]
@@ -324,13 +330,25 @@ fn delete_force(case: &mut Case) {
     case.runtime().args(["delete", "-f", &id]).run().ok();
 }
 
-#[convention("Deleting a missing container is an error, in words that engines match.")]
+/// There is none.
+#[must(
+    "Attempting to delete a container that is not stopped MUST have no effect on the container and MUST generate an error."
+)]
 fn delete_of_a_missing_container(case: &mut Case) {
-    case.runtime()
-        .args(["delete", "no-such"])
-        .run()
-        .exits(1)
-        .says("does not exist");
+    case.runtime().args(["delete", "no-such"]).run().fails();
+}
+
+#[convention(
+    "A container that does not exist is exit code 1 and \"does not exist\", which engines match."
+)]
+fn words_for_a_missing_container(case: &mut Case) {
+    for command in ["state", "start", "kill", "delete"] {
+        case.runtime()
+            .args([command, "no-such"])
+            .run()
+            .exits(1)
+            .says("does not exist");
+    }
 }
 
 #[convention(
@@ -475,4 +493,31 @@ fn short_lived_programs(case: &mut Case) {
     for _ in 0..25 {
         case.run(&bundle).ok();
     }
+}
+
+#[must(
+    "Note that resources associated with the container, but not created by this container, MUST NOT be deleted."
+)]
+fn delete_leaves_what_it_did_not_create(case: &mut Case) {
+    let volume = case.directory.join("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::write(volume.join("file"), "kept").unwrap();
+    let mut bundle = case.bundle();
+    bundle.config.shell("sleep 1000");
+    let owner = case.launch(&bundle);
+    let network = format!("/proc/{}/ns/net", case.pid(&owner));
+    let mut guest = case.bundle();
+    guest
+        .config
+        .join_namespace("network", &network)
+        .bind(&volume, "/mnt", &["bind"]);
+    guest.config.shell("touch /mnt/made; sleep 1000");
+    let id = case.launch(&guest);
+    case.until("the program runs", || volume.join("made").exists());
+    case.destroy(&id);
+    assert_eq!(fs::read_to_string(volume.join("file")).unwrap(), "kept");
+    assert!(guest.path.join("config.json").exists());
+    assert!(guest.rootfs().join("bin/sh").exists());
+    assert_eq!(case.status(&owner), "running");
+    case.destroy(&owner);
 }

@@ -12,6 +12,7 @@ mod exec_process;
 mod hooks;
 mod identity;
 mod idmap;
+mod labels;
 mod lifecycle;
 mod linux;
 mod mount_options;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use runtime_tests::{Bundle, Case, Mount, convention, must, should, skip};
+use runtime_tests::{Bundle, Case, Facts, Mount, convention, must, should, skip};
 use serde_json::json;
 
 const CHAPTER: &str = "config.md: Root and mounts";
@@ -182,8 +182,16 @@ fn target_that_climbs_never_reaches_the_host(case: &mut Case) {
     bundle.config.bind(&source, "/climbs/bound", &["bind"]);
     bundle.config.mount("/climbs/made", "tmpfs", "tmpfs", &[]);
     let finished = case.run(&bundle);
-    assert!(finished.code().is_some(), "{}", finished.describe());
     assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+    if finished.status.success() {
+        let mounts = Facts::parse(&finished.stdout).mounts();
+        for name in ["/bound", "/made"] {
+            let inside = mounts.iter().any(|mount| mount.target.ends_with(name));
+            assert!(inside, "{name} is mounted nowhere");
+        }
+    } else {
+        finished.fails();
+    }
 }
 
 #[must(r#"For compatibility with old tools and configurations, it MAY be a relative path, in which case it MUST be interpreted as relative to "/"."#)]

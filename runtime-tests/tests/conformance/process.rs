@@ -70,6 +70,10 @@ fn args_never_leave_through_a_descriptor(case: &mut Case) {
     let mark = case.directory.join("mark");
     std::fs::write(&mark, "#!/bin/sh\necho escaped\n").unwrap();
     std::fs::set_permissions(&mark, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut bundle = case.bundle();
+    bundle.config.bind(&mark, "/mark", &["bind"]);
+    bundle.config.args(&["/mark"]);
+    assert_eq!(case.run(&bundle).ok().stdout, "escaped\n", "it works");
     for number in 3..16 {
         let mut bundle = case.bundle();
         let path = format!(

@@ -190,20 +190,13 @@ fn overlay_root_leaves_the_lower_layer(case: &mut Case) {
 fn two_hundred_cycles_leave_nothing(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/true"]);
-    let mounts = fs::read_to_string("/proc/self/mountinfo")
-        .unwrap()
-        .lines()
-        .count();
     for _ in 0..if case.is_corten() { 200 } else { 20 } {
         case.run(&bundle).ok();
     }
-    assert_eq!(
-        fs::read_to_string("/proc/self/mountinfo")
-            .unwrap()
-            .lines()
-            .count(),
-        mounts
-    );
+    // The mounts of others, in the host's view, come and go.
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let own = case.directory.display().to_string();
+    assert!(!mounts.contains(&own), "{mounts}");
 }
 
 #[convention("A root may itself be a mount point.")]

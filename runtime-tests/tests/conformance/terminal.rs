@@ -349,3 +349,11 @@ fn stdout_can_be_reopened_by_a_user(case: &mut Case) {
     let finished = with_descriptors(case, &bundle, "", "| cat; exit ${PIPESTATUS[0]}").ok();
     assert_eq!(finished.stdout, "reopened\n");
 }
+
+#[must("Runtimes MUST ignore consoleSize if terminal is false or unset.")]
+fn console_size_without_a_terminal(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let size = json!({"height": 33, "width": 111});
+    bundle.config.set("/process/consoleSize", size);
+    assert_eq!(case.facts(&bundle).at("/tty/stdin"), &json!(false));
+}

@@ -4,9 +4,10 @@ use std::ffi::CStr;
 use std::fmt::Debug;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Statx, StatxFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Statx, StatxFlags, Uid, XattrFlags};
 use rustix::path::Arg;
 
+use super::open_directory_at;
 use crate::error::last_errno;
 use crate::procfs::Procfs;
 use crate::{Errno, Error, Result};
@@ -249,4 +250,18 @@ pub fn access_execute(fd: BorrowedFd<'_>) -> Result<()> {
     }
     let call = format!("faccessat2({}, \"\", X_OK)", fd.as_raw_fd());
     Err(Error::new(last_errno(), call))
+}
+
+/// Gives a directory its SELinux context, `security.selinux`; `directory` may be `O_PATH`.
+///
+/// # Errors
+/// Those of fsetxattr(2): EINVAL for a context that the policy does not know,
+/// EOPNOTSUPP of a file system without labels.
+pub fn set_label(directory: BorrowedFd<'_>, label: &str) -> Result<()> {
+    let call = || format!("fsetxattr(\"security.selinux\", {label:?})");
+    // fsetxattr(2) refuses `O_PATH` descriptors with EBADF.
+    let directory = open_directory_at(directory, ".")?;
+    let value = [label.as_bytes(), b"\0"].concat();
+    rustix::fs::fsetxattr(directory, "security.selinux", &value, XattrFlags::empty())
+        .map_err(|e| Error::new(e, call()))
 }

@@ -1,6 +1,6 @@
 //! What the stub can be asked to do, each as the system calls it takes.
 
-use crate::scheduling::{Scheduling, node_mask};
+use crate::scheduling::{IO_WHO_PROCESS, Scheduling, io_priority, node_mask};
 
 use super::{Entry, KIND_FORK, KIND_HOOK, MESSAGE_READY, Script, flag};
 
@@ -94,37 +94,6 @@ impl Script {
         self.call(step, ("setns(CLONE_NEWPID)", libc::SYS_setns), 0, arguments);
     }
 
-    /// Makes a procfs of the pid namespace the stub is in; the parent hears the
-    /// number of its descriptor.
-    pub fn make_procfs(&mut self, step: usize, options: &[(&str, Option<&str>)]) {
-        const FSOPEN_CLOEXEC: u64 = 1;
-        const FSMOUNT_CLOEXEC: u64 = 1;
-        const SET_FLAG: u64 = 0;
-        const SET_STRING: u64 = 1;
-        const CMD_CREATE: u64 = 6;
-        let fstype = self.add_string("proc");
-        let open = ("fsopen(\"proc\")", libc::SYS_fsopen);
-        self.call(step, open, flag::KEEP_RESULT, [fstype, FSOPEN_CLOEXEC]);
-        for (key, value) in options {
-            let command = if value.is_some() {
-                SET_STRING
-            } else {
-                SET_FLAG
-            };
-            let (key, value) = (
-                self.add_string(key),
-                value.map_or(0, |value| self.add_string(value)),
-            );
-            let set = ("fsconfig(proc)", libc::SYS_fsconfig);
-            self.call(step, set, flag::KEPT_0, [0, command, key, value, 0]);
-        }
-        let create = ("fsconfig(proc, FSCONFIG_CMD_CREATE)", libc::SYS_fsconfig);
-        self.call(step, create, flag::KEPT_0, [0, CMD_CREATE, 0, 0, 0]);
-        let flags = flag::KEPT_0 | flag::REPORT_RESULT;
-        let mount = ("fsmount(proc)", libc::SYS_fsmount);
-        self.call(step, mount, flags, [0, FSMOUNT_CLOEXEC, 0]);
-    }
-
     /// setrlimit(2) on itself; `u64::MAX` is unlimited.
     pub fn set_limit(&mut self, step: usize, resource: u32, soft: u64, hard: u64) {
         let mut limit = soft.to_ne_bytes().to_vec();
@@ -142,12 +111,9 @@ impl Script {
 
     /// ioprio_set(2) on itself.
     pub fn set_io_priority(&mut self, step: usize, class: u32, level: u32) {
-        /// linux/ioprio.h
-        const WHO_PROCESS: u64 = 1;
-        const CLASS_SHIFT: u32 = 13;
-        let priority = u64::from(class << CLASS_SHIFT | level);
+        let priority = u64::from(io_priority(class, level));
         let call = ("ioprio_set", libc::SYS_ioprio_set);
-        self.call(step, call, 0, [WHO_PROCESS, 0, priority]);
+        self.call(step, call, 0, [u64::from(IO_WHO_PROCESS), 0, priority]);
     }
 
     /// set_mempolicy(2); `mode` with its flags.

@@ -6,6 +6,7 @@
 //! sealed in a memfd.
 
 mod calls;
+mod procfs;
 
 pub use calls::{Capabilities, Hook};
 
@@ -138,6 +139,7 @@ mod flag {
     pub(super) const REMEMBER: u32 = 1 << 10;
     pub(super) const KEEP_RESULT: u32 = 1 << 11;
     pub(super) const KEPT_0: u32 = 1 << 12;
+    pub(super) const REPLACE_KEPT: u32 = 1 << 13;
 }
 
 /// A script under construction. Every method takes the index of the step it

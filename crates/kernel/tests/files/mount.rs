@@ -292,3 +292,15 @@ fn a_symlink_itself_is_bound() {
         unmount_detach(text(&dir.join("target"))).unwrap();
     });
 }
+
+/// A kernel without SELinux stores the attribute for root.
+#[test]
+fn a_root_directory_gets_its_label() {
+    in_mount_namespace(|dir| {
+        let mount = mount_tmpfs(dir, "a");
+        kernel::fs::set_label(mount.as_fd(), "system_u:object_r:tmpfs_t:s0").unwrap();
+        let mut value = [0; 64];
+        let length = rustix::fs::getxattr(dir.join("a"), "security.selinux", &mut value).unwrap();
+        assert_eq!(&value[..length], b"system_u:object_r:tmpfs_t:s0\0");
+    });
+}

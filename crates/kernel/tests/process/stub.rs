@@ -19,6 +19,7 @@ tests![
     descriptors_are_closed,
     a_hook_gets_the_state_and_its_status_is_told,
     a_hook_that_takes_too_long_is_killed,
+    a_label_reaches_the_kernel,
     a_fork_tells_the_pid,
     the_program_is_sealed,
 ];
@@ -240,6 +241,31 @@ fn a_hook_that_takes_too_long_is_killed() {
     });
     assert_eq!(running.next(), Some(Message::HookTimeout { step: 2 }));
     assert_eq!(running.end(), ExitStatus::Code(126));
+}
+
+/// No security module takes this one, and without any the kernel refuses them all. That
+/// it was asked proves the way to the file: an mm other than the writer's gets EPERM.
+fn a_label_reaches_the_kernel() {
+    let running = Running::start("exit 0", "/bin/sh", |script, _| {
+        script.set_exec_label(4, "exec", "no label");
+        script.execute(5);
+    });
+    let Some(Message::Failed { step, call, errno }) = running.next() else {
+        panic!("no failure was told");
+    };
+    assert_eq!((step, errno), (4, Errno::INVAL));
+    assert_eq!(running.names[call], "write(attr/exec)");
+    assert_eq!(running.end(), ExitStatus::Code(126));
+    let running = Running::start("exit 0", "/bin/sh", |script, _| {
+        script.set_exec_label(0, "../exe", "x");
+        script.execute(1);
+    });
+    let Some(Message::Failed { call, errno, .. }) = running.next() else {
+        panic!("no failure was told");
+    };
+    assert_eq!(errno, Errno::LOOP, "a magic link");
+    assert_eq!(running.end(), ExitStatus::Code(126));
+    assert_eq!(running.names[call], "openat2(procfs, attr/exec)");
 }
 
 fn a_fork_tells_the_pid() {

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use kernel::beneath::Root;
+use kernel::procfs::Procfs;
 use kernel::{Errno, affinity, fs, identity, keyring, mount, namespace, netlink, prctl};
 use plan::{InitOp, NamespaceKind, Slot};
 
@@ -24,6 +25,9 @@ impl Build<'_> {
             InitOp::SetCpuAffinity { cpus } => affinity::set(cpus),
             InitOp::UnshareCgroup => namespace::unshare(namespace::NEW_CGROUP),
             InitOp::NewSessionKeyring { name } => self.join_keyring(name),
+            InitOp::SetKeyLabel(label) => {
+                Procfs::host()?.write("thread-self/attr/keycreate", label)
+            }
             InitOp::AwaitNetDevices => {
                 self.channel.say(&InitMessage::NeedNetDevices)?;
                 self.channel.await_go()

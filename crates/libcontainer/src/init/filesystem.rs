@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::mount::FsContext;
 use kernel::{Errno, fs, mount};
-use plan::{ClassicFlags, FsParameter, MountOp, MountSource};
+use plan::{ClassicFlags, FsParameter, MountLabel, MountOp, MountSource};
 
 use super::{Build, StepError, StepResult, refuse};
 
@@ -32,11 +32,12 @@ impl Build<'_> {
             let mode = fs::stat(target.as_fd())?.mode;
             context.set_string("mode", &format!("{mode:o}"))?;
         }
-        if let Some(label) = &op.label {
-            context.set_string("context", label)?;
+        if let Some(MountLabel::Option { name, label }) = &op.label {
+            context.set_string(name, label)?;
         }
         context.create()?;
         let tree = context.mount(0)?;
+        Self::label_root(op, &tree)?;
         if op.copy_up {
             Self::copy_up(&tree, &target)?;
         }
@@ -69,8 +70,8 @@ impl Build<'_> {
         if is_tmpfs_without_mode(fstype, parameters) {
             data.push(format!("mode={:o}", fs::stat(target.as_fd())?.mode));
         }
-        if let Some(label) = &op.label {
-            data.push(format!("context=\"{label}\""));
+        if let Some(MountLabel::Option { name, label }) = &op.label {
+            data.push(format!("{name}=\"{label}\""));
         }
         let source = source.as_deref().unwrap_or(fstype);
         let covered = fs::stat(target.as_fd())?.mount_id;
@@ -85,11 +86,20 @@ impl Build<'_> {
             let moved = format!("{} was moved while it was mounted on", op.target);
             return Err(refuse(Errno::STALE, moved).into());
         }
+        Self::label_root(op, &mounted)?;
         if op.copy_up {
             Self::copy_up(&mounted, &target)?;
         }
         Self::set_own_attributes(op, &mounted)?;
         Ok(Self::set_propagation(op, &mounted)?)
+    }
+
+    /// A file system that takes no context as an option.
+    fn label_root(op: &MountOp, root: &OwnedFd) -> kernel::Result<()> {
+        match &op.label {
+            Some(MountLabel::Attribute(label)) => fs::set_label(root.as_fd(), label),
+            _ => Ok(()),
+        }
     }
 
     /// `remount`: what is mounted there gets new parameters and attributes.

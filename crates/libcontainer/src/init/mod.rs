@@ -221,6 +221,7 @@ impl Build<'_> {
             | InitOp::SetCpuAffinity { .. }
             | InitOp::UnshareCgroup
             | InitOp::NewSessionKeyring { .. }
+            | InitOp::SetKeyLabel(_)
             | InitOp::AwaitNetDevices
             | InitOp::BringUpLoopback => Ok(self.enter(op)?),
             InitOp::SetRootPropagation(_)
@@ -246,7 +247,9 @@ impl Build<'_> {
             | InitOp::MakeWorkingDirectory { .. }
             | InitOp::OpenWorkingDirectory { .. } => Ok(self.arrange(op)?),
             InitOp::ProtectPath { path } => Ok(self.protect(path)?),
-            InitOp::MaskPath { path, null } => Ok(self.mask(path, *null)?),
+            InitOp::MaskPath { path, null, label } => {
+                Ok(self.mask(path, *null, label.as_deref())?)
+            }
             InitOp::SetUmask(mask) => {
                 process::set_umask(*mask);
                 Ok(())

@@ -27,12 +27,17 @@ impl Build<'_> {
 
     /// Files become the host's /dev/null (the container's may be a lie), directories
     /// one empty file system of this container.
-    pub(super) fn mask(&mut self, path: &str, null: Slot) -> kernel::Result<()> {
+    pub(super) fn mask(
+        &mut self,
+        path: &str,
+        null: Slot,
+        label: Option<&str>,
+    ) -> kernel::Result<()> {
         let Some(target) = self.existing(path)? else {
             return Ok(());
         };
         let cover = if fs::stat(target.as_fd())?.kind == fs::FileKind::Directory {
-            self.empty_directory()?
+            self.empty_directory(label)?
         } else {
             self.null(null)?
         };
@@ -60,16 +65,18 @@ impl Build<'_> {
     }
 
     /// The first is made, the others are clones of it, at a third of the price.
-    fn empty_directory(&mut self) -> kernel::Result<OwnedFd> {
+    fn empty_directory(&mut self, label: Option<&str>) -> kernel::Result<OwnedFd> {
         if let Some(first) = &self.empty_directory {
             return mount::open_tree_fd(first.as_fd(), false);
         }
-        let first = new_tmpfs(&[
+        let mut parameters = vec![
             ("source", "tmpfs"),
             ("nr_blocks", "1"),
             ("nr_inodes", "2"),
             ("mode", "555"),
-        ])?;
+        ];
+        parameters.extend(label.map(|label| ("context", label)));
+        let first = new_tmpfs(&parameters)?;
         mount::set_attributes(first.as_fd(), false, &read_only())?;
         self.empty_directory = first.try_clone().ok();
         Ok(first)

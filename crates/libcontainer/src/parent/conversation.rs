@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::procfs::Procfs;
 use kernel::stub::Message;
-use kernel::{pidfd, rlimit};
+use kernel::{pidfd, rlimit, scheduling};
 use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 
 use super::{
@@ -14,6 +14,7 @@ use crate::create::Init;
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
 use crate::error::{Doing, Error, Failure, Result, reason_of};
+use crate::script::scheduling_of;
 use crate::state::HookSubject;
 use crate::sync::{Channel, HookReport, InitFailure, InitMessage, Received};
 use crate::terminal::TerminalSink;
@@ -125,6 +126,13 @@ impl Conversation<'_> {
                     }
                     None => Ok(()),
                 },
+                ParentOp::SetScheduler(asked) => {
+                    scheduling::set_scheduling(init.pid, scheduling_of(asked))
+                }
+                ParentOp::SetIoPriority { class, level } => {
+                    let class = scheduling::io_class_number(class).unwrap_or_default();
+                    scheduling::set_io_priority(init.pid, class, *level)
+                }
                 _ => Ok(()),
             };
             done.map_err(|error| failed(step, &error))?;

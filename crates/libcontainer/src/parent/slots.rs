@@ -156,11 +156,7 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
             nanoseconds,
         } => set_time_offset(clock, *seconds, *nanoseconds)?,
         // The other phases have their own places.
-        ParentOp::WriteIdMap { .. }
-        | ParentOp::MoveNetDevice { .. }
-        | ParentOp::SetOomScore(_)
-        | ParentOp::SetRlimit(_)
-        | ParentOp::RunHook(_) => {}
+        _ => {}
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `linux.maskedPaths` and `linux.readonlyPaths`.
 
 use super::Context;
+use super::labels;
 use super::rootfs::{clean, has_own_mounts, refuse_without_own_mounts};
 use crate::error::quote;
 use crate::{ConfigPath, InitOp, ParentOp, PlanError};
@@ -23,8 +24,10 @@ pub(crate) fn build(context: &mut Context<'_>) {
     // (CVE-2025-31133).
     let null = context.slot();
     context.parent(at, ParentOp::OpenNull { slot: null });
+    let label = labels::mask_label(context);
     for (from, path) in masked {
-        context.init(from, InitOp::MaskPath { path, null });
+        let label = label.clone();
+        context.init(from, InitOp::MaskPath { path, null, label });
     }
 }
 

@@ -15,6 +15,7 @@ fn one_null_serves_all_masks() {
     let open = ParentOp::OpenNull { slot: null };
     assert_eq!(built.parent, [("linux.maskedPaths".to_owned(), open)]);
     let mask = |path: &str| InitOp::MaskPath {
+        label: None,
         path: path.to_owned(),
         null,
     };

@@ -11,6 +11,7 @@ pub(crate) mod hooks;
 mod hostile_tests;
 pub(crate) mod identity;
 pub(crate) mod idmap;
+pub(crate) mod labels;
 pub(crate) mod masks;
 mod memory_policy;
 mod mount_idmap;
@@ -143,6 +144,8 @@ pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, E
     let mut context = Context::new(spec.decoded(), request, host);
     context.unknown = spec.unknown();
     context.warnings.extend(spec.warnings().iter().cloned());
+    // While /proc is the host's and the keyring not joined.
+    labels::label_keyring(&mut context);
     // Chapters look at the namespaces and the root of the container, so these come first.
     namespaces::build(&mut context);
     validate::check_version(&mut context);
@@ -190,6 +193,7 @@ struct Chapters {
 /// order inside the phases of the sealed stub.
 pub(crate) fn build_process(context: &mut Context<'_>, process: &Process) -> Program {
     scheduling::build(context, process);
+    labels::build(context, process);
     security::build(context, process);
     identity::build(context, process);
     let program = process::build(context, process);

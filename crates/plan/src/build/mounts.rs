@@ -1,14 +1,14 @@
 //! `mounts` -> one [`MountOp`] for each entry, in the order of the configuration.
 
 use super::Context;
+use super::labels;
 use super::mount_idmap;
 use super::mount_options::{self, Options};
 use super::mount_source;
 use super::rootfs::{clean, has_own_mounts, is_below, refuse_without_own_mounts};
 use crate::error::quote;
 use crate::{
-    AttrFlags, Attributes, ConfigPath, InitOp, Lsm, MountIdMap, MountOp, MountSource, PlanError,
-    Problem,
+    AttrFlags, Attributes, ConfigPath, InitOp, MountIdMap, MountOp, MountSource, PlanError, Problem,
 };
 use oci_spec::runtime::{Mount, Spec};
 
@@ -59,7 +59,7 @@ pub(crate) fn build(context: &mut Context<'_>) {
     if !mounts.is_empty() && !has_own_mounts(context) {
         refuse_without_own_mounts(context, at.clone());
     }
-    check_label(context);
+    labels::check_mount_label(context);
     let mut ops = Vec::new();
     for (index, mount) in mounts.iter().enumerate() {
         if let Some(op) = decode(context, mount, at.index(index)) {
@@ -157,9 +157,8 @@ fn assemble(
             fstype, parameters, ..
         } => {
             let is_tree = matches!(fstype.as_str(), "proc" | "sysfs");
-            let unlabelled = is_tree || fstype == "mqueue";
             let has_label = parameters.iter().any(|p| p.key == "context");
-            let label = mount_label(context).filter(|_| !unlabelled && !has_label);
+            let label = labels::mount_label(context, fstype).filter(|_| !has_label);
             (is_tree, label)
         }
         _ => (false, None),
@@ -259,27 +258,6 @@ fn check_word_uses(context: &mut Context<'_>, entry: &Entry<'_>) {
             let problem = PlanError::conflict(from.clone(), sentence);
             context.problem(problem.hint("add the option bind or rbind"));
         }
-    }
-}
-
-/// `linux.mountLabel`, not empty.
-fn mount_label(context: &Context<'_>) -> Option<String> {
-    let label = context.linux()?.mount_label().clone()?;
-    (!label.is_empty()).then_some(label)
-}
-
-/// A label needs the module that gives it a meaning.
-fn check_label(context: &mut Context<'_>) {
-    let Some(label) = mount_label(context) else {
-        return;
-    };
-    let from = ConfigPath::new("linux.mountLabel");
-    if label.contains(['\0', '"']) {
-        let wanted = "an SELinux context without quotes and NUL bytes";
-        context.problem(PlanError::invalid(from, wanted, quote(&label)));
-    } else if !context.host.lsm.contains(&Lsm::SELinux) {
-        let sentence = "SELinux is not active on this host";
-        context.problem(PlanError::unsupported(from, sentence).hint("remove the property"));
     }
 }
 

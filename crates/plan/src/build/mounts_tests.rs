@@ -1,7 +1,8 @@
 use super::*;
 use crate::build::fixture::Fixture;
 use crate::{
-    Atime, CgroupMode, ClassicFlags, HostFacts, NamespaceKind, ParentOp, PropagationKind, Slot,
+    Atime, CgroupMode, ClassicFlags, HostFacts, Lsm, MountLabel, NamespaceKind, ParentOp,
+    PropagationKind, Slot,
 };
 use serde_json::{Value, json};
 
@@ -554,16 +555,18 @@ fn labels_need_selinux() {
     let spec =
         json!({"root": {"path": "r"}, "mounts": mounts, "linux": {"mountLabel": "u:r:t:s0"}});
     let mut fixture = Fixture::new(spec);
-    let wanted = "linux.mountLabel: SELinux is not active on this host (remove the property)";
+    let wanted = r#"linux.mountLabel: "u:r:t:s0" needs SELinux, which is not active on this host (remove the property)"#;
     assert_eq!(fixture.build(build).problems, [wanted]);
     fixture.host.lsm = vec![Lsm::SELinux];
     let built = fixture.build(build);
     assert_eq!(built.problems, Vec::<String>::new());
     let labels: Vec<_> = built.mounts().iter().map(|op| op.label.clone()).collect();
-    assert_eq!(
-        labels,
-        [None, Some("u:r:t:s0".to_owned()), None, None, None]
-    );
+    let option = MountLabel::Option {
+        name: "context".to_owned(),
+        label: "u:r:t:s0".to_owned(),
+    };
+    let attribute = MountLabel::Attribute("u:r:t:s0".to_owned());
+    assert_eq!(labels, [None, Some(option), Some(attribute), None, None]);
     let MountSource::Filesystem { parameters, .. } = &built.mounts()[4].source else {
         panic!("a tmpfs")
     };

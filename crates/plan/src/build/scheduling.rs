@@ -6,8 +6,10 @@ use oci_spec::runtime::{
 
 use super::{Context, memory_policy};
 use crate::error::quote;
-use crate::{ConfigPath, LastOp, PlanError, Scheduler};
+use crate::{ConfigPath, LastOp, NamespaceKind, ParentOp, PlanError, Scheduler};
 
+/// CAP_SYS_NICE.
+const CAP_SYS_NICE: u32 = 23;
 /// Nice values, sched(7).
 const NICE: std::ops::RangeInclusive<i32> = -20..=19;
 /// Priorities of SCHED_FIFO and SCHED_RR, sched(7).
@@ -115,7 +117,20 @@ fn add_scheduler(context: &mut Context<'_>, asked: &Asked) {
         deadline: asked.deadline().unwrap_or_default(),
         period: asked.period().unwrap_or_default(),
     };
-    context.last(at, LastOp::SetScheduler(scheduler));
+    if from_outside(context) {
+        context.parent(at, ParentOp::SetScheduler(scheduler));
+    } else {
+        context.last(at, LastOp::SetScheduler(scheduler));
+    }
+}
+
+/// Inside a user namespace nobody has CAP_SYS_NICE where the kernel wants it, in the
+/// first one. The runtime may have it there; if not, the process itself can still do
+/// what needs no privilege.
+fn from_outside(context: &Context<'_>) -> bool {
+    context.has(NamespaceKind::User)
+        && !context.host.in_user_namespace
+        && context.host.effective_capabilities >> CAP_SYS_NICE & 1 == 1
 }
 
 /// Policies for which nice means something.
@@ -193,7 +208,11 @@ fn add_io_priority(context: &mut Context<'_>, asked: &LinuxIOPriority) {
         return;
     };
     let class = asked.class().to_string();
-    context.last(at, LastOp::SetIoPriority { class, level });
+    if from_outside(context) {
+        context.parent(at, ParentOp::SetIoPriority { class, level });
+    } else {
+        context.last(at, LastOp::SetIoPriority { class, level });
+    }
 }
 
 /// As the kernel and the spec write it.

@@ -1,7 +1,9 @@
 use serde_json::{Value, json};
 
 use super::parse_numbers;
-use crate::{HostFacts, LastOp, MemoryPolicy, Plan, Request, Scheduler, build, spec, template};
+use crate::{
+    HostFacts, LastOp, MemoryPolicy, ParentOp, Plan, Request, Scheduler, build, spec, template,
+};
 
 fn plan(process: &Value, linux: &Value) -> Result<Plan, Vec<String>> {
     let mut config: Value = serde_json::from_str(&template(None)).expect("a template");
@@ -189,4 +191,42 @@ fn lists_of_numbers() {
     for bad in ["", ",", "1,", "1-", "-1", "2-1", "8", "+1", "a", "0-3:1/2"] {
         assert!(parse_numbers(bad, 8).is_err(), "{bad}");
     }
+}
+
+/// The kernel wants CAP_SYS_NICE in the first user namespace: nobody inside has it.
+#[test]
+fn a_privileged_runtime_does_it_for_a_user_namespace() {
+    let mut config: Value = serde_json::from_str(&template(None)).expect("a template");
+    config["process"]["terminal"] = json!(false);
+    config["process"]["scheduler"] = json!({"policy": "SCHED_FIFO", "priority": 2});
+    config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_RT", "priority": 1});
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    config["linux"]["uidMappings"] = map.clone();
+    config["linux"]["gidMappings"] = map;
+    let namespaces = config["linux"]["namespaces"].as_array_mut();
+    namespaces.expect("a list").push(json!({"type": "user"}));
+    let spec = spec::load(config.to_string().as_bytes()).expect("it decodes");
+    let plan = |host: &HostFacts| build(&spec, &Request::create("c1", "/b"), host);
+    let outside = |plan: &Plan| {
+        let is_outside = |op: &ParentOp| {
+            matches!(
+                op,
+                ParentOp::SetScheduler(_) | ParentOp::SetIoPriority { .. }
+            )
+        };
+        plan.parent.iter().filter(|s| is_outside(&s.op)).count()
+    };
+    let inside = |plan: &Plan| {
+        let is_inside =
+            |op: &LastOp| matches!(op, LastOp::SetScheduler(_) | LastOp::SetIoPriority { .. });
+        plan.last.iter().filter(|s| is_inside(&s.op)).count()
+    };
+    let privileged = plan(&HostFacts::v2_root()).expect("a plan");
+    assert_eq!((outside(&privileged), inside(&privileged)), (2, 0));
+    let host = HostFacts {
+        in_user_namespace: true,
+        ..HostFacts::v2_root()
+    };
+    let nested = plan(&host).expect("a plan");
+    assert_eq!((outside(&nested), inside(&nested)), (0, 2));
 }

@@ -1,10 +1,10 @@
-//! no_new_privs, security modules, seccomp, and the way out of the sealed stub.
+//! no_new_privs, seccomp, and the way out of the sealed stub.
 
 use oci_spec::runtime::{LinuxSeccomp, Process};
 
 use super::Context;
 use crate::spec::path_text;
-use crate::{ConfigPath, LastOp, Lsm, PlanError, SeccompListener};
+use crate::{ConfigPath, LastOp, PlanError, SeccompListener};
 
 /// CAP_SYS_ADMIN.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -15,7 +15,6 @@ const CAP_SYS_ADMIN: u32 = 21;
 /// possible and the runtime's own calls need no place in the profile. Without it
 /// the kernel wants CAP_SYS_ADMIN, so it must come before the identity changes.
 pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
-    check_labels(context, process);
     add_personality(context);
     let sealed = process.no_new_privileges() == Some(true);
     if sealed {
@@ -69,40 +68,6 @@ fn add_personality(context: &mut Context<'_>) {
     if personality.domain() == oci_spec::runtime::LinuxPersonalityDomain::PerLinux32 {
         let from = ConfigPath::new("linux.personality.domain");
         context.last(from, LastOp::SetPersonality { domain: LINUX32 });
-    }
-}
-
-/// Labels for a module that is not there would silently protect nothing.
-fn check_labels(context: &mut Context<'_>, process: &Process) {
-    let labels = [
-        (
-            "process.apparmorProfile",
-            process.apparmor_profile().as_deref(),
-            Lsm::AppArmor,
-        ),
-        (
-            "process.selinuxLabel",
-            process.selinux_label().as_deref(),
-            Lsm::SELinux,
-        ),
-    ];
-    for (path, label, module) in labels {
-        let Some(label) = label.filter(|l| !l.is_empty() && *l != "unconfined") else {
-            continue;
-        };
-        let name = match module {
-            Lsm::AppArmor => "AppArmor",
-            Lsm::SELinux => "SELinux",
-        };
-        let at = ConfigPath::new(path);
-        let found = crate::error::quote(label);
-        if !context.host.lsm.contains(&module) {
-            let text = format!("{found} needs {name}, which is not active on this host");
-            context.problem(PlanError::unsupported(at, text));
-        } else {
-            let text = format!("{found}: {name} is not supported yet");
-            context.problem(PlanError::unsupported(at, text));
-        }
     }
 }
 

@@ -159,6 +159,7 @@ fn enter_container(context: &mut Context<'_>) {
     context.init.clear();
     context.problems.clear();
     context.namespaces.fork_into_pid_namespace = context.has(NamespaceKind::Pid);
+    build::labels::label_keyring(context);
     let mode = context.host.cgroup.mode;
     if matches!(mode, CgroupMode::V1 | CgroupMode::Hybrid) && !context.request.cgroups_disabled {
         context.init(ConfigPath::new("linux.cgroupsPath"), InitOp::JoinCgroups);

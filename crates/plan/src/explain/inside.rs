@@ -22,6 +22,7 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
         InitOp::SetCpuAffinity { cpus } => format!("stay on the CPUs {cpus:?}"),
         InitOp::UnshareCgroup => "make a new cgroup namespace, rooted here".to_owned(),
         InitOp::NewSessionKeyring { name } => format!("start the session keyring {name}"),
+        InitOp::SetKeyLabel(label) => format!("label the keyring {label}"),
         InitOp::BringUpLoopback => "set the loopback device up".to_owned(),
         InitOp::AwaitNetDevices => "wait for the network devices".to_owned(),
         InitOp::SetRootPropagation(propagation) => {

@@ -2,8 +2,8 @@
 
 use super::outside::Sources;
 use crate::{
-    Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountOp, MountSource, Propagation,
-    PropagationKind,
+    Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountLabel, MountOp, MountSource,
+    Propagation, PropagationKind,
 };
 
 /// Flag, the option that sets it, the option that clears it.
@@ -27,7 +27,10 @@ pub(super) fn say_mount(mount: &MountOp, sources: &Sources<'_>) -> String {
         text.push_str(", filled with what it covers");
     }
     if let Some(label) = &mount.label {
-        text.push_str(&format!(", labelled {label}"));
+        text.push_str(&match label {
+            MountLabel::Option { name, label } => format!(", labelled {name}={label}"),
+            MountLabel::Attribute(label) => format!(", its root labelled {label}"),
+        });
     }
     text
 }

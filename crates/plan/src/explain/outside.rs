@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::inside::say_hook;
+use super::last::{say_io_priority, say_scheduler};
 use crate::{DeviceKind, IdMapping, NamespaceKind, ParentOp, Plan, Rlimit, Slot};
 
 /// What the parent opened: the names of things that init knows by number.
@@ -100,6 +101,8 @@ pub(super) fn say(op: &ParentOp) -> String {
         }
         ParentOp::SetOomScore(score) => format!("set oom_score_adj to {score}"),
         ParentOp::SetRlimit(limit) => say_limit(limit),
+        ParentOp::SetScheduler(scheduler) => say_scheduler(scheduler),
+        ParentOp::SetIoPriority { class, level } => say_io_priority(class, *level),
         ParentOp::RunHook(hook) => say_hook(hook, "on the host"),
     }
 }

@@ -71,6 +71,8 @@ pub enum InitOp {
         /// `_ses.<id>`
         name: String,
     },
+    /// The label of keys made from now on, `/proc/thread-self/attr/keycreate`.
+    SetKeyLabel(String),
     /// Sets `lo` up in a new network namespace.
     BringUpLoopback,
     /// The parent moves `linux.netDevices` in.
@@ -153,6 +155,8 @@ pub enum InitOp {
         path: String,
         /// The host's `/dev/null`, for files.
         null: Slot,
+        /// `linux.mountLabel`, for directories.
+        label: Option<String>,
     },
     /// Keeps a descriptor of the working directory: of what is there once paths are
     /// read-only and masked, for whoever stands below a mask sees what it hides.
@@ -176,6 +180,7 @@ impl InitOp {
             | Self::EnterContainer { .. }
             | Self::SetCpuAffinity { .. }
             | Self::UnshareCgroup
+            | Self::SetKeyLabel(_)
             | Self::NewSessionKeyring { .. } => InitPhase::Enter,
             Self::BringUpLoopback | Self::AwaitNetDevices => InitPhase::Network,
             Self::SetRootPropagation(_) | Self::AttachRoot { .. } | Self::OpenRootInPlace => {

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Hook, Rlimit};
+use crate::Lsm;
 
 /// When a [`LastOp`] runs. The order of the variants is the order of the phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,6 +58,14 @@ pub enum LastOp {
     SetPersonality {
         /// `PER_LINUX32`
         domain: u32,
+    },
+    /// The label that execve(2) gives the program, proc_pid_attr(5).
+    SetExecLabel {
+        /// Whose label it is.
+        module: Lsm,
+        /// What is written: an SELinux context; `exec PROFILE` or `stack PROFILE` for
+        /// AppArmor.
+        label: String,
     },
     /// `prctl(PR_SET_NO_NEW_PRIVS)`
     NoNewPrivileges,
@@ -125,7 +134,8 @@ impl LastOp {
             | Self::SetScheduler(_)
             | Self::SetIoPriority { .. }
             | Self::SetMemoryPolicy(_)
-            | Self::SetPersonality { .. } => LastPhase::Privileged,
+            | Self::SetPersonality { .. }
+            | Self::SetExecLabel { .. } => LastPhase::Privileged,
             Self::LoadSeccomp { late: false, .. } => LastPhase::EarlySeccomp,
             Self::OwnStdio { .. }
             | Self::LimitBounding { .. }

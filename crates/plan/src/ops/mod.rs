@@ -26,8 +26,8 @@ pub use last::{
     SeccompProgram,
 };
 pub use mount::{
-    Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountIdMap, MountOp, MountSource,
-    Propagation, PropagationKind,
+    Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountIdMap, MountLabel, MountOp,
+    MountSource, Propagation, PropagationKind,
 };
 pub use parent::{DeviceKind, IdMapping, ParentOp, ParentPhase, Rlimit};
 

@@ -175,11 +175,26 @@ pub struct MountOp {
     /// `ro` waits until devices, mount points and hooks below have had their turn
     /// (`InitOp::MakeReadOnly` follows later); it is not among `attributes` then.
     pub read_only_later: bool,
-    /// `linux.mountLabel`: the value of the `context` parameter, without quotes.
-    pub label: Option<String>,
+    /// `linux.mountLabel`
+    pub label: Option<MountLabel>,
     /// Owners of the files are shown mapped. A tree from the host has been mapped
     /// by the parent: `ParentOp::MapMount`.
     pub id_map: Option<MountIdMap>,
+}
+
+/// How a new file system is labelled for SELinux.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MountLabel {
+    /// By an option of the mount.
+    Option {
+        /// `context`, `rootcontext`
+        name: String,
+        /// Its value, without quotes.
+        label: String,
+    },
+    /// By `security.selinux` of its root directory.
+    Attribute(String),
 }
 
 /// Whose ids the files of a mount get.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FsParameter, Hook, NamespaceKind, Slot};
+use super::{FsParameter, Hook, NamespaceKind, Scheduler, Slot};
 
 /// When a [`ParentOp`] runs. The order of the variants is the order of the phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,6 +129,16 @@ pub enum ParentOp {
     /// `prlimit` on init, from outside: inside a user namespace a hard limit
     /// could not be raised any more.
     SetRlimit(Rlimit),
+    /// `sched_setattr` on init, from outside: what needs CAP_SYS_NICE needs it in the
+    /// first user namespace.
+    SetScheduler(Scheduler),
+    /// `ioprio_set` on init, from outside for the same reason.
+    SetIoPriority {
+        /// `IOPRIO_CLASS_RT`
+        class: String,
+        /// 0 (first) to 7.
+        level: u32,
+    },
     /// `hooks.prestart` or `hooks.createRuntime`.
     RunHook(Hook),
 }
@@ -149,7 +159,10 @@ impl ParentOp {
             Self::WriteIdMap { .. } => ParentPhase::IdMap,
             Self::MoveNetDevice { .. } => ParentPhase::Network,
             Self::RunHook(_) => ParentPhase::BeforePivot,
-            Self::SetOomScore(_) | Self::SetRlimit(_) => ParentPhase::Ready,
+            Self::SetOomScore(_)
+            | Self::SetRlimit(_)
+            | Self::SetScheduler(_)
+            | Self::SetIoPriority { .. } => ParentPhase::Ready,
         }
     }
 }

@@ -283,13 +283,17 @@ fn labels_on_a_host_that_has_the_module() {
         lsm: vec![Lsm::AppArmor],
         ..HostFacts::v2_root()
     };
-    let config = with("process/apparmorProfile", json!("docker-default")).to_string();
+    for profile in ["docker-default", "unconfined", ""] {
+        let config = with("process/apparmorProfile", json!(profile)).to_string();
+        assert_eq!(problems_of(config.as_bytes(), &request(), &host), [""; 0]);
+    }
+    let config = with("process/apparmorProfile", json!("a\nb")).to_string();
     assert_eq!(
         problems_of(config.as_bytes(), &request(), &host),
-        [r#"process.apparmorProfile: "docker-default": AppArmor is not supported yet"#]
+        [
+            r#"process.apparmorProfile: expected the name of a profile, without line ends and NUL bytes, found "a\nb""#
+        ]
     );
-    let config = with("process/apparmorProfile", json!("unconfined")).to_string();
-    assert_eq!(problems_of(config.as_bytes(), &request(), &host), [""; 0]);
 }
 
 /// Everything that is wrong is said at once, with the numbers of the document,

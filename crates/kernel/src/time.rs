@@ -1,12 +1,15 @@
 //! The time of day as text.
 
-use rustix::time::{ClockId, clock_gettime};
+use std::time::SystemTime;
 
 /// Now, as RFC 3339 in UTC with nanoseconds: `2026-11-23T15:39:15.314029865Z`.
 #[must_use]
 pub fn utc_now() -> String {
-    let now = clock_gettime(ClockId::Realtime);
-    format_utc(now.tv_sec, now.tv_nsec as u32)
+    // The standard library's clock: that of rustix panics where the vDSO lacks one of
+    // the functions it looks for, as on user-mode Linux.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    format_utc(now.as_secs().cast_signed(), now.subsec_nanos())
 }
 
 /// A time since 1970 as RFC 3339 in UTC with nanoseconds.

@@ -13,11 +13,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kernel::process::Forked;
 use kernel::{namespace, pidfd, process, signal, socket};
 use plan::cgroup::CgroupManager;
-use plan::{LastOp, Plan};
+use plan::{LastOp, ParentOp, Plan};
 
 use crate::error::{Doing, Error, Result};
 use crate::init::{self, Inherited};
 use crate::parent::{self, Conversation};
+use crate::resctrl;
 use crate::script::{self, StubDescriptors};
 use crate::state::{HookSubject, NOT_YET, State};
 use crate::store::{ContainerDirectory, Store};
@@ -68,6 +69,8 @@ struct Undo<'a> {
     directory: &'a ContainerDirectory<'a>,
     plan: &'a Plan,
     cgroup: Option<libcgroups::Cgroup>,
+    /// Directories of resctrl.
+    resctrl: Vec<String>,
     init: Option<Init>,
     hooks_began: bool,
     net_devices: Option<parent::NetDevices>,
@@ -90,6 +93,7 @@ impl Undo<'_> {
             let _ = cgroup.kill_all();
             let _ = cgroup.remove();
         }
+        resctrl::remove(&self.resctrl);
         if let Some(path) = self.pid_file {
             let _ = kernel::fs::remove_file(path);
         }
@@ -118,6 +122,7 @@ pub(crate) fn build<'a>(
         directory: &directory,
         plan,
         cgroup: None,
+        resctrl: Vec::new(),
         init: None,
         hooks_began: false,
         net_devices: None,
@@ -157,9 +162,10 @@ fn build_parts<'a>(
         undo.directory.save_claim(&State::new(plan, NOT_YET, 0))?;
         make_cgroup(plan, undo)?;
     }
+    make_resctrl(plan, undo)?;
     let (init, channel, call_names) = start_init(plan, undo)?;
     let init = undo.init.insert(init);
-    let mut state = save_state(plan, undo.directory, init)?;
+    let mut state = save_state(plan, undo.directory, init, &undo.resctrl)?;
     let mut conversation = Conversation {
         plan,
         channel: &channel,
@@ -176,7 +182,7 @@ fn build_parts<'a>(
     done?;
     if init.pid != state.pid {
         // The process that goes on was born in a joined pid namespace.
-        state = save_state(plan, undo.directory, init)?;
+        state = save_state(plan, undo.directory, init, &undo.resctrl)?;
     }
     if let Some(path) = &options.pid_file {
         write_pid_file(path, state.pid)?;
@@ -244,11 +250,28 @@ fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The class of service that init will be put into.
+fn make_resctrl(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
+    for step in &plan.parent {
+        if let ParentOp::MakeResctrlGroup(group) = &step.op {
+            let made = resctrl::make(group).map_err(|error| parent::failed(step, &error))?;
+            undo.resctrl.extend(made);
+        }
+    }
+    Ok(())
+}
+
 /// Writes what a later `delete --force` needs should we be killed from here on.
-fn save_state(plan: &Plan, directory: &ContainerDirectory<'_>, init: &Init) -> Result<State> {
+fn save_state(
+    plan: &Plan,
+    directory: &ContainerDirectory<'_>,
+    init: &Init,
+    resctrl: &[String],
+) -> Result<State> {
     let stat = kernel::procfs::read_process_stat(init.pid)
         .doing(|| format!("state of process {}", init.pid))?;
-    let state = State::new(plan, init.pid, stat.start_time);
+    let mut state = State::new(plan, init.pid, stat.start_time);
+    state.resctrl = resctrl.to_vec();
     directory.save_creating(&state)?;
     Ok(state)
 }
@@ -270,12 +293,16 @@ pub(crate) fn write_pid_file(path: &str, pid: i32) -> Result<()> {
         .doing(|| format!("--pid-file {path}"))
 }
 
+/// What `--pidfd-socket` asks for.
+fn send_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
+    hand_over_pidfd(path, pidfd).doing(|| format!("--pidfd-socket {path}"))
+}
+
 /// One message to whoever listens: a word that tells init's pidfd from that of an
 /// `exec`, and the pidfd. Connected only now, so that init never inherits the socket.
-fn send_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
-    socket::connect_stream(path)
-        .and_then(|socket| socket::send_with_fd(socket.as_fd(), b"standard", pidfd))
-        .doing(|| format!("--pidfd-socket {path}"))
+pub(crate) fn hand_over_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> kernel::Result<()> {
+    let socket = socket::connect_stream(path)?;
+    socket::send_with_fd(socket.as_fd(), b"standard", pidfd)
 }
 
 /// Keeps what the caller leaked to us out of the container: everything that is not

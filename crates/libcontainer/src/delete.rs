@@ -9,6 +9,7 @@ use kernel::{Errno, pidfd, signal};
 use crate::error::{Doing, Error, Result};
 use crate::kill::{signal_init, thaw};
 use crate::parent::run_hooks;
+use crate::resctrl;
 use crate::start::paths;
 use crate::state::{HookSubject, NOT_YET, State};
 use crate::status::{self, Status};
@@ -83,6 +84,7 @@ fn delete_loaded(
     if state.has_cgroup() {
         remove_cgroup(directory, loaded, force)?;
     }
+    resctrl::remove(&state.resctrl);
     directory.remove()?;
     Ok(run_poststop(state).err())
 }

@@ -32,6 +32,9 @@ impl Describe for ParentOp {
             Self::MoveNetDevice { inside, .. } => format!("move in as {inside}"),
             Self::SetOomScore(score) => format!("set {score}"),
             Self::SetRlimit(limit) => describe_limit(limit),
+            Self::SendPidfd { path } => format!("send a pidfd to {path}"),
+            Self::MakeResctrlGroup(group) => format!("make {}", group.directory),
+            Self::JoinResctrlGroups(directories) => format!("join {}", directories.join(", ")),
             Self::SetScheduler(scheduler) => describe_scheduler(scheduler),
             Self::SetIoPriority { class, level } => describe_io_priority(class, *level),
             Self::RunHook(hook) => format!("run {}", hook.path),
@@ -73,7 +76,7 @@ impl Describe for InitOp {
     fn describe(&self) -> String {
         match self {
             Self::JoinCgroups => "join the container's cgroup".to_owned(),
-            Self::AwaitIdMap => "become root of the new user namespace".to_owned(),
+            Self::AwaitIdMap { .. } => "become root of the new user namespace".to_owned(),
             Self::JoinNamespace { kind, .. } => {
                 format!("join the {} namespace", word_of(*kind))
             }

@@ -30,6 +30,12 @@ fn scheduler_hint(errno: Errno) -> Option<String> {
 pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
         (ParentOp::SetRlimit(_), Errno::PERM) => RAISED_LIMIT,
+        (ParentOp::MakeResctrlGroup(group), Errno::NOENT) if group.must_exist => {
+            "a closID without a schema names a class that is there already"
+        }
+        (ParentOp::MakeResctrlGroup(_), Errno::NOSPC) => {
+            "the processor has no class of service left"
+        }
         (ParentOp::SetScheduler(_), errno) => return scheduler_hint(errno),
         (ParentOp::SetIoPriority { .. }, Errno::PERM) => RT_IO,
         (ParentOp::SetOomScore(_), Errno::ACCESS) => "lowering the score needs CAP_SYS_RESOURCE",

@@ -1,6 +1,8 @@
 //! What the plan must know about this machine, probed cheaply: no mountinfo is
 //! parsed and nothing is listed but `/sys/fs/cgroup`.
 
+use std::os::fd::AsFd;
+
 use kernel::{caps, fs, identity, system};
 use plan::{HostFacts, Lsm};
 
@@ -24,6 +26,7 @@ pub fn probe() -> Result<HostFacts> {
         last_capability: last,
         apparmor_confined: lsm.contains(&Lsm::AppArmor) && is_confined(),
         lsm,
+        resctrl: resctrl_mount(),
         cgroup: libcgroups::probe()?,
     })
 }
@@ -46,4 +49,12 @@ fn active_lsms() -> Vec<Lsm> {
 fn is_confined() -> bool {
     let current = fs::read_file("/proc/self/attr/apparmor/current", 4096);
     current.is_ok_and(|text| !text.starts_with(b"unconfined"))
+}
+
+/// Where everybody mounts it; the directory is there whether it is mounted or not.
+fn resctrl_mount() -> Option<String> {
+    const MOUNT: &str = "/sys/fs/resctrl";
+    let root = fs::open_path(MOUNT).ok()?;
+    let magic = fs::filesystem_magic(root.as_fd()).ok()?;
+    (magic == fs::RESCTRL_MAGIC).then(|| MOUNT.to_owned())
 }

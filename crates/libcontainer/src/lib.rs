@@ -26,6 +26,7 @@ mod lock;
 mod parent;
 mod processes;
 mod report;
+mod resctrl;
 mod run;
 mod script;
 mod start;

@@ -37,6 +37,10 @@ pub struct State {
     pub owner: u32,
     /// Where its control group is.
     pub cgroup: CgroupState,
+    /// What of resctrl was made for it, and goes with it: absolute paths, in the order of
+    /// making.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resctrl: Vec<String>,
     /// Whether killing init kills everything in the container.
     pub pid_namespace_is_private: bool,
     /// Whether it has a session keyring of its own (no `--no-new-keyring`).
@@ -115,6 +119,7 @@ impl State {
             created: kernel::time::utc_now(),
             owner: kernel::identity::effective_uid(),
             cgroup: CgroupState::from(&plan.cgroup),
+            resctrl: Vec::new(),
             pid_namespace_is_private: plan.namespaces.pid_namespace_is_private,
             has_keyring: plan
                 .init

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::build::annotations::ACTED_ON;
 use crate::build::capabilities::CAPABILITIES;
 use crate::build::mount_options;
 use crate::validate::SPEC_VERSIONS;
@@ -23,7 +24,7 @@ pub struct Features {
     pub linux: LinuxFeatures,
     /// About this program.
     pub annotations: Annotations,
-    /// Annotations of a `config.json` that can harm the host: none is acted on.
+    /// Annotations of a `config.json` that are acted on.
     pub potentially_unsafe_config_annotations: Vec<&'static str>,
 }
 
@@ -44,7 +45,7 @@ pub struct LinuxFeatures {
     /// SELinux.
     pub selinux: Enabled,
     /// Intel RDT.
-    pub intel_rdt: Enabled,
+    pub intel_rdt: IntelRdtFeatures,
     /// Extensions of mounts.
     pub mount_extensions: MountExtensions,
     /// Network devices that are moved in.
@@ -83,6 +84,17 @@ pub struct SeccompFeatures {
     pub known_flags: Vec<&'static str>,
     /// Flags that are passed to the kernel.
     pub supported_flags: Vec<&'static str>,
+}
+
+/// Intel RDT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct IntelRdtFeatures {
+    /// `linux.intelRdt` is carried out.
+    pub enabled: bool,
+    /// Its `schemata` too.
+    pub schemata: bool,
+    /// Its `enableMonitoring` too.
+    pub monitoring: bool,
 }
 
 /// Whether something is there at all.
@@ -184,7 +196,6 @@ const SECCOMP_FLAGS: [&str; 4] = [
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
-const NO: Enabled = Enabled { enabled: false };
 const YES: Enabled = Enabled { enabled: true };
 
 /// What this version can do.
@@ -207,7 +218,11 @@ pub fn features() -> Features {
             seccomp: seccomp(),
             apparmor: YES,
             selinux: YES,
-            intel_rdt: NO,
+            intel_rdt: IntelRdtFeatures {
+                enabled: true,
+                schemata: true,
+                monitoring: true,
+            },
             mount_extensions: MountExtensions { idmap: YES },
             net_devices: YES,
         },
@@ -215,7 +230,7 @@ pub fn features() -> Features {
             version: env!("CARGO_PKG_VERSION"),
             checkpoint: "false",
         },
-        potentially_unsafe_config_annotations: Vec::new(),
+        potentially_unsafe_config_annotations: ACTED_ON.to_vec(),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct HostFacts {
     pub lsm: Vec<Lsm>,
     /// The runtime itself runs under a profile of AppArmor.
     pub apparmor_confined: bool,
+    /// Where resctrl is mounted.
+    pub resctrl: Option<String>,
     /// Control groups.
     pub cgroup: CgroupFacts,
 }
@@ -100,6 +102,7 @@ impl HostFacts {
             last_capability: 40,
             lsm: Vec::new(),
             apparmor_confined: false,
+            resctrl: None,
             cgroup: CgroupFacts {
                 mode: CgroupMode::V2,
                 v2_mount: Some("/sys/fs/cgroup".to_owned()),

@@ -31,8 +31,8 @@ pub use build::build;
 pub use error::{Errors, PlanError, Problem, Warning};
 pub use exec::{ExecPlan, ExecRequest, SubCgroup, exec};
 pub use features::{
-    Annotations, CgroupFeatures, Enabled, Features, LinuxFeatures, MountExtensions,
-    SeccompFeatures, features,
+    Annotations, CgroupFeatures, Enabled, Features, IntelRdtFeatures, LinuxFeatures,
+    MountExtensions, SeccompFeatures, features,
 };
 pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 pub use ops::*;

@@ -1,6 +1,7 @@
 //! Conformance to the runtime spec, by its chapters. `RUNTIME=/usr/sbin/runc
 //! cargo test -p runtime-tests --test conformance` tests another runtime.
 
+mod annotations;
 mod cgroups;
 mod command_line;
 mod concurrent;

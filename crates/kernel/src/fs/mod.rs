@@ -40,6 +40,8 @@ pub const CGROUP2_MAGIC: i64 = 0x6367_7270;
 pub const CGROUP_MAGIC: i64 = 0x0027_e0eb;
 /// `TMPFS_MAGIC`, statfs(2).
 pub const TMPFS_MAGIC: i64 = 0x0102_1994;
+/// `RDTGROUP_SUPER_MAGIC`, linux/magic.h.
+pub const RESCTRL_MAGIC: i64 = 0x0765_5821;
 /// `DEVPTS_SUPER_MAGIC`, statfs(2).
 pub const DEVPTS_MAGIC: i64 = 0x1cd1;
 

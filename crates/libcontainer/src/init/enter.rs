@@ -15,13 +15,14 @@ impl Build<'_> {
     pub(super) fn enter(&mut self, op: &InitOp) -> kernel::Result<()> {
         match op {
             InitOp::JoinCgroups => self.join_cgroups(),
-            InitOp::AwaitIdMap => self.await_id_map(),
+            InitOp::AwaitIdMap { keep_groups } => self.await_id_map(*keep_groups),
             InitOp::JoinNamespace { kind, slot } => self.join_namespace(*kind, *slot),
             InitOp::EnterContainer {
                 namespaces,
                 init,
                 root,
-            } => self.enter_container(namespaces, *init, *root),
+                keep_groups,
+            } => self.enter_container(namespaces, *init, *root, *keep_groups),
             InitOp::SetCpuAffinity { cpus } => affinity::set(cpus),
             InitOp::UnshareCgroup => namespace::unshare(namespace::NEW_CGROUP),
             InitOp::NewSessionKeyring { name } => self.join_keyring(name),
@@ -48,14 +49,12 @@ impl Build<'_> {
     }
 
     /// Without ids in the new user namespace nothing can be owned or done there.
-    fn await_id_map(&mut self) -> kernel::Result<()> {
+    fn await_id_map(&mut self, keep_groups: bool) -> kernel::Result<()> {
         self.channel.say(&InitMessage::NeedIdMap)?;
         self.channel.await_go()?;
         become_root()?;
-        match identity::set_groups(&[]) {
-            // setgroups was denied by the writer of the map: the caller's stay.
-            Err(error) if error.errno() == Errno::PERM => {}
-            cleared => cleared?,
+        if !keep_groups {
+            drop_groups()?;
         }
         // The change of identity cleared both.
         prctl::set_parent_death_signal(Some(kernel::signal::KILL))?;
@@ -82,6 +81,7 @@ impl Build<'_> {
         namespaces: &[NamespaceKind],
         init: Slot,
         root: Option<Slot>,
+        keep_groups: bool,
     ) -> kernel::Result<()> {
         // Where the pid namespace is shared, what lives in it may see us.
         prctl::set_dumpable(false)?;
@@ -99,10 +99,8 @@ impl Build<'_> {
         }
         if namespaces.contains(&NamespaceKind::User) {
             become_root()?;
-            match identity::set_groups(&[]) {
-                // setgroups was denied by the writer of the map: the caller's stay.
-                Err(error) if error.errno() == Errno::PERM => {}
-                cleared => cleared?,
+            if !keep_groups {
+                drop_groups()?;
             }
         }
         // A change of identity clears both.
@@ -120,5 +118,14 @@ impl Build<'_> {
             prctl::set_dumpable(false)?;
         }
         Ok(())
+    }
+}
+
+/// None of the caller's leak in.
+fn drop_groups() -> kernel::Result<()> {
+    match identity::set_groups(&[]) {
+        // setgroups was denied by the writer of the map: the caller's stay.
+        Err(error) if error.errno() == Errno::PERM => Ok(()),
+        dropped => dropped,
     }
 }

@@ -215,7 +215,7 @@ impl Build<'_> {
     fn step(&mut self, op: &InitOp) -> StepResult {
         match op {
             InitOp::JoinCgroups
-            | InitOp::AwaitIdMap
+            | InitOp::AwaitIdMap { .. }
             | InitOp::JoinNamespace { .. }
             | InitOp::EnterContainer { .. }
             | InitOp::SetCpuAffinity { .. }

@@ -66,7 +66,7 @@ impl Conversation<'_> {
                 self.go()?;
             }
         }
-        self.set_limits(init)
+        self.carry_out_late_steps(init)
     }
 
     fn answer(&mut self, message: InitMessage, fd: Option<OwnedFd>, init: &Init) -> Result<()> {
@@ -113,7 +113,7 @@ impl Conversation<'_> {
     }
 
     /// Limits last: a low one must not stop init from building the container.
-    fn set_limits(&self, init: &Init) -> Result<()> {
+    fn carry_out_late_steps(&self, init: &Init) -> Result<()> {
         for step in steps_of(self.plan, ParentPhase::Ready) {
             let done = match &step.op {
                 ParentOp::SetOomScore(score) => {
@@ -126,6 +126,12 @@ impl Conversation<'_> {
                     }
                     None => Ok(()),
                 },
+                ParentOp::SendPidfd { path } => {
+                    crate::create::hand_over_pidfd(path, init.pidfd.as_fd())
+                }
+                ParentOp::JoinResctrlGroups(directories) => {
+                    crate::resctrl::join(directories, init.pid)
+                }
                 ParentOp::SetScheduler(asked) => {
                     scheduling::set_scheduling(init.pid, scheduling_of(asked))
                 }

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::Process;
 
-use super::{Context, capabilities, idmap};
+use super::{Context, annotations, capabilities, idmap};
 use crate::{ConfigPath, InitOp, LastOp, NamespaceKind, PlanError};
 
 /// CAP_SETGID.
@@ -97,6 +97,15 @@ fn read_groups(context: &mut Context<'_>, process: &Process) -> Option<Vec<u32>>
         .collect();
     for (n, gid) in groups.iter().enumerate() {
         check_id(context, &at.index(n), true, *gid);
+    }
+    if annotations::keeps_groups(context) {
+        if !groups.is_empty() {
+            context.warn(
+                at,
+                "the annotation keeps the groups of the caller in their place",
+            );
+        }
+        return None;
     }
     if context.host.effective_capabilities >> CAP_SETGID & 1 == 1 {
         return Some(groups);

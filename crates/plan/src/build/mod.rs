@@ -1,6 +1,7 @@
 //! From a decoded configuration to the plan. One file for each chapter of the
 //! runtime spec; each pushes its steps and problems into the [`Context`].
 
+pub(crate) mod annotations;
 pub(crate) mod capabilities;
 pub(crate) mod console;
 pub(crate) mod devices;
@@ -22,6 +23,7 @@ pub(crate) mod namespaces;
 mod net_devices;
 pub(crate) mod order;
 pub(crate) mod process;
+pub(crate) mod resctrl;
 pub(crate) mod rootfs;
 mod scheduling;
 pub(crate) mod security;
@@ -150,11 +152,12 @@ pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, E
     namespaces::build(&mut context);
     validate::check_version(&mut context);
     validate::check_annotations(&mut context);
+    annotations::build(&mut context);
     validate::check_privilege(&mut context);
-    validate::refuse_unsupported(&mut context);
     time_offsets::build(&mut context);
     idmap::build(&mut context);
     net_devices::build(&mut context);
+    resctrl::build(&mut context);
     rootfs::build(&mut context);
     mounts::build(&mut context);
     devices::build(&mut context);

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::LinuxNamespaceType;
 
-use super::Context;
+use super::{Context, annotations};
 use crate::error::quote;
 use crate::spec::path_text;
 use crate::{CgroupMode, ConfigPath, InitOp, NamespaceKind, ParentOp, PlanError, Problem, Slot};
@@ -173,7 +173,11 @@ fn add_entry_steps(context: &mut Context<'_>, wanted: &[Wanted<'_>]) {
         context.init(ConfigPath::new("linux.cgroupsPath"), InitOp::JoinCgroups);
     }
     if context.namespaces.is_new(NamespaceKind::User) {
-        context.init(from(NamespaceKind::User), InitOp::AwaitIdMap);
+        let keep_groups = annotations::keeps_groups(context);
+        context.init(
+            from(NamespaceKind::User),
+            InitOp::AwaitIdMap { keep_groups },
+        );
     }
     let later: Vec<(NamespaceKind, Slot)> = context
         .namespaces

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::{LinuxSeccomp, Process};
 
-use super::Context;
+use super::{Context, annotations};
 use crate::spec::path_text;
 use crate::{ConfigPath, LastOp, PlanError, SeccompListener};
 
@@ -26,10 +26,20 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         return;
     };
     let from = ConfigPath::new("linux.seccomp");
-    let (problems, warnings) = (&mut context.problems, &mut context.warnings);
-    let Some(program) = crate::seccomp::compile(profile, &from, problems, warnings) else {
+    let profile = &with_receiver(context, profile);
+    let mut unknown = Vec::new();
+    let problems = &mut context.problems;
+    let Some(program) = crate::seccomp::compile(profile, &from, problems, &mut unknown) else {
         return;
     };
+    if annotations::wants_known_syscalls(context) {
+        let problems = unknown.into_iter();
+        context
+            .problems
+            .extend(problems.map(|one| PlanError::conflict(one.path, one.text)));
+    } else {
+        context.warnings.append(&mut unknown);
+    }
     let may = context.host.effective_capabilities >> CAP_SYS_ADMIN & 1 == 1
         || context.has(crate::NamespaceKind::User);
     if !sealed && !may {
@@ -42,6 +52,17 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         program,
     };
     context.last(from, op);
+}
+
+/// The profile, with the agent of the annotation if it has none itself.
+fn with_receiver(context: &Context<'_>, profile: &LinuxSeccomp) -> LinuxSeccomp {
+    let mut profile = profile.clone();
+    if profile.listener_path().is_none()
+        && let Some(path) = annotations::seccomp_receiver(context)
+    {
+        profile.set_listener_path(Some(path.into()));
+    }
+    profile
 }
 
 /// The agent that is asked; a profile without one is refused by its compiler.

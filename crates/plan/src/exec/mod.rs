@@ -19,7 +19,7 @@ use crate::build::{self, Context, namespaces, order};
 use crate::cgroup::{CgroupManager, CgroupPlan};
 use crate::{
     CgroupMode, ConfigPath, Errors, HostFacts, InitOp, NamespaceKind, Namespaces, Plan, Request,
-    Slot, Spec, Step, TerminalHost, validate,
+    Slot, Spec, Step, TerminalHost,
 };
 
 pub use subgroup::SubCgroup;
@@ -131,7 +131,7 @@ pub fn exec(config: &[u8], request: &ExecRequest, host: &HostFacts) -> Result<Ex
     let mut context = Context::new(spec.decoded(), &create, host);
     context.warnings.extend(spec.warnings().iter().cloned());
     enter_container(&mut context);
-    validate::refuse_unsupported(&mut context);
+    build::resctrl::join(&mut context);
     let mut program = crate::Program::default();
     let mut terminal = false;
     let mut initial_cpus = None;
@@ -171,6 +171,7 @@ fn enter_container(context: &mut Context<'_>) {
         namespaces: kinds,
         init: ExecPlan::INIT,
         root,
+        keep_groups: build::annotations::keeps_groups(context),
     };
     context.init(ConfigPath::new("linux.namespaces"), enter);
     if !context.request.no_new_keyring {

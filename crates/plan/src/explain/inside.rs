@@ -8,7 +8,7 @@ use crate::{ConsoleSize, DeviceNode, Hook, InitOp, NodeKind, RootChange};
 pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
     match op {
         InitOp::JoinCgroups => "move into the control group of every hierarchy".to_owned(),
-        InitOp::AwaitIdMap => {
+        InitOp::AwaitIdMap { .. } => {
             "wait for the id maps, then become root of the user namespace".to_owned()
         }
         InitOp::JoinNamespace { kind, slot } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inside::say_hook;
 use super::last::{say_io_priority, say_scheduler};
-use crate::{DeviceKind, IdMapping, NamespaceKind, ParentOp, Plan, Rlimit, Slot};
+use crate::{DeviceKind, IdMapping, NamespaceKind, ParentOp, Plan, ResctrlGroup, Rlimit, Slot};
 
 /// What the parent opened: the names of things that init knows by number.
 pub(super) struct Sources<'a>(BTreeMap<Slot, Source<'a>>);
@@ -101,6 +101,11 @@ pub(super) fn say(op: &ParentOp) -> String {
         }
         ParentOp::SetOomScore(score) => format!("set oom_score_adj to {score}"),
         ParentOp::SetRlimit(limit) => say_limit(limit),
+        ParentOp::SendPidfd { path } => format!("send a pidfd of the container's init to {path}"),
+        ParentOp::MakeResctrlGroup(group) => say_resctrl(group),
+        ParentOp::JoinResctrlGroups(directories) => {
+            format!("put the container into {}", directories.join(" and "))
+        }
         ParentOp::SetScheduler(scheduler) => say_scheduler(scheduler),
         ParentOp::SetIoPriority { class, level } => say_io_priority(class, *level),
         ParentOp::RunHook(hook) => say_hook(hook, "on the host"),
@@ -183,4 +188,19 @@ pub(super) fn say_limit(limit: &Rlimit) -> String {
     } else {
         format!("set {} to {soft}, at most {hard}", limit.name)
     }
+}
+
+fn say_resctrl(group: &ResctrlGroup) -> String {
+    let directory = &group.directory;
+    let mut text = match group.must_exist {
+        true => format!("find the class of service {directory}"),
+        false => format!("make the class of service {directory}, if it is not there"),
+    };
+    if !group.schemata.is_empty() {
+        text.push_str(&format!(", with {}", group.schemata.join(" and ")));
+    }
+    if let Some(monitor) = &group.monitor {
+        text.push_str(&format!("; monitor it by {monitor}"));
+    }
+    text
 }

@@ -41,7 +41,10 @@ pub enum InitOp {
     /// moving itself waits for no RCU grace period; `cgroup.procs` would).
     JoinCgroups,
     /// Asks for the id maps and waits; then becomes uid 0, gid 0 of the new namespace.
-    AwaitIdMap,
+    AwaitIdMap {
+        /// The supplementary groups of the caller stay.
+        keep_groups: bool,
+    },
     /// `setns`.
     JoinNamespace {
         /// Kind, checked by the kernel again.
@@ -58,6 +61,8 @@ pub enum InitOp {
         init: Slot,
         /// Its root, where that is not the root of a mount namespace of its own.
         root: Option<Slot>,
+        /// The supplementary groups of the caller stay.
+        keep_groups: bool,
     },
     /// sched_setaffinity(2), when the control groups are joined.
     SetCpuAffinity {
@@ -175,7 +180,7 @@ impl InitOp {
     pub const fn phase(&self) -> InitPhase {
         match self {
             Self::JoinCgroups
-            | Self::AwaitIdMap
+            | Self::AwaitIdMap { .. }
             | Self::JoinNamespace { .. }
             | Self::EnterContainer { .. }
             | Self::SetCpuAffinity { .. }

@@ -15,6 +15,7 @@ mod init;
 mod last;
 mod mount;
 mod parent;
+mod resctrl;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ pub use mount::{
     MountSource, Propagation, PropagationKind,
 };
 pub use parent::{DeviceKind, IdMapping, ParentOp, ParentPhase, Rlimit};
+pub use resctrl::ResctrlGroup;
 
 use crate::cgroup::CgroupPlan;
 use crate::{ConfigPath, Warning};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FsParameter, Hook, NamespaceKind, Scheduler, Slot};
+use super::{FsParameter, Hook, NamespaceKind, ResctrlGroup, Scheduler, Slot};
 
 /// When a [`ParentOp`] runs. The order of the variants is the order of the phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -139,6 +139,15 @@ pub enum ParentOp {
         /// 0 (first) to 7.
         level: u32,
     },
+    /// Sends a pidfd of init to whoever listens there.
+    SendPidfd {
+        /// Stream socket on the host.
+        path: String,
+    },
+    /// Makes a class of service and a monitoring group, where they are not there yet.
+    MakeResctrlGroup(ResctrlGroup),
+    /// Writes init's pid to `tasks` of these directories.
+    JoinResctrlGroups(Vec<String>),
     /// `hooks.prestart` or `hooks.createRuntime`.
     RunHook(Hook),
 }
@@ -155,6 +164,7 @@ impl ParentOp {
             | Self::MakeUserNamespace { .. }
             | Self::MapMount { .. }
             | Self::OpenNull { .. }
+            | Self::MakeResctrlGroup(_)
             | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
             Self::WriteIdMap { .. } => ParentPhase::IdMap,
             Self::MoveNetDevice { .. } => ParentPhase::Network,
@@ -162,6 +172,8 @@ impl ParentOp {
             Self::SetOomScore(_)
             | Self::SetRlimit(_)
             | Self::SetScheduler(_)
+            | Self::JoinResctrlGroups(_)
+            | Self::SendPidfd { .. }
             | Self::SetIoPriority { .. } => ParentPhase::Ready,
         }
     }

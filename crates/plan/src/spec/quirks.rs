@@ -12,7 +12,8 @@ use crate::error::quote;
 use crate::{ConfigPath, PlanError, Problem, Warning};
 
 /// Whether a document that was decoded without errors may have been misread: a
-/// number that is zero may also not have been there at all.
+/// number that is zero may also not have been there at all, and two switches of
+/// `intelRdt` go by other names.
 pub(super) fn may_concern(decoded: &Decoded) -> bool {
     let Some(linux) = decoded.linux() else {
         return false;
@@ -20,7 +21,9 @@ pub(super) fn may_concern(decoded: &Decoded) -> bool {
     let pids = linux.resources().as_ref().and_then(|r| r.pids().as_ref());
     let devices = linux.devices().iter().flatten();
     let mut nodes = devices.filter(|d| d.typ() != LinuxDeviceType::P);
-    pids.is_some_and(|p| p.limit() == 0) || nodes.any(|d| d.major() == 0 || d.minor() == 0)
+    linux.intel_rdt().is_some()
+        || pids.is_some_and(|p| p.limit() == 0)
+        || nodes.any(|d| d.major() == 0 || d.minor() == 0)
 }
 
 /// What the patches found.
@@ -48,7 +51,19 @@ pub(super) fn patch(document: &mut Map<String, Value>, findings: &mut Findings<'
         patch_process(process, findings);
     }
     if let Some(Value::Object(linux)) = document.get_mut("linux") {
+        if let Some(Value::Object(rdt)) = linux.get_mut("intelRdt") {
+            rename_switches(rdt);
+        }
         patch_linux(linux, findings);
+    }
+}
+
+/// The decoder wants two words of the spec in another case.
+fn rename_switches(rdt: &mut Map<String, Value>) {
+    for (word, read_as) in [("enableCMT", "enableCmt"), ("enableMBM", "enableMbm")] {
+        if let Some(value) = rdt.remove(word) {
+            rdt.insert(read_as.to_owned(), value);
+        }
     }
 }
 

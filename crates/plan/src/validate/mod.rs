@@ -78,21 +78,6 @@ fn check_name(context: &mut Context<'_>, property: &'static str, op: fn(String) 
     }
 }
 
-/// Properties of the spec that this version cannot carry out: an error, never
-/// silence (config.md, "Valid values").
-pub(crate) fn refuse_unsupported(context: &mut Context<'_>) {
-    let mut present = Vec::new();
-    if let Some(linux) = context.linux() {
-        present.push(("linux.intelRdt", linux.intel_rdt().is_some()));
-    }
-    for (path, there) in present {
-        if there {
-            let problem = PlanError::unsupported(ConfigPath::new(path), "not supported yet");
-            context.problem(problem);
-        }
-    }
-}
-
 /// CAP_SYS_ADMIN.
 const CAP_SYS_ADMIN: u32 = 21;
 

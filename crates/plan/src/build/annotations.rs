@@ -1,0 +1,86 @@
+//! Annotations that change what is done: those of crun that engines and people write,
+//! and that mean something without a virtual machine.
+
+use super::Context;
+use super::labels::CONTEXT_TYPE;
+use crate::error::quote;
+use crate::{ConfigPath, ParentOp, PlanError};
+
+/// The caller's supplementary groups stay: podman's `--group-add keep-groups`.
+const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+/// A socket that is sent a pidfd of init.
+const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
+/// The agent of SCMP_ACT_NOTIFY, where the profile names none.
+const SECCOMP_RECEIVER: &str = "run.oci.seccomp.receiver";
+/// A system call that this program does not know is an error, not a warning.
+const KNOWN_SYSCALLS: &str = "run.oci.seccomp_fail_unknown_syscall";
+
+/// All of them, sorted: what `features` calls potentially unsafe, because a container's
+/// image may not choose them.
+pub(crate) const ACTED_ON: [&str; 5] = [
+    KEEP_GROUPS,
+    CONTEXT_TYPE,
+    PIDFD_RECEIVER,
+    SECCOMP_RECEIVER,
+    KNOWN_SYSCALLS,
+];
+
+/// Checks them, and adds the steps of those that are steps.
+pub(crate) fn build(context: &mut Context<'_>) {
+    for name in [KEEP_GROUPS, KNOWN_SYSCALLS] {
+        if let Some(text) = value(context, name)
+            && read_switch(text).is_none()
+        {
+            let problem = PlanError::invalid(at(name), "0 or 1", quote(text));
+            context.problem(problem);
+        }
+    }
+    for name in [PIDFD_RECEIVER, SECCOMP_RECEIVER] {
+        if let Some(path) = value(context, name)
+            && (!path.starts_with('/') || path.contains('\0'))
+        {
+            let wanted = "the absolute path of a socket";
+            context.problem(PlanError::invalid(at(name), wanted, quote(path)));
+        }
+    }
+    if let Some(path) = value(context, PIDFD_RECEIVER) {
+        let path = path.to_owned();
+        context.parent(at(PIDFD_RECEIVER), ParentOp::SendPidfd { path });
+    }
+}
+
+/// Whether the groups of the caller stay.
+pub(crate) fn keeps_groups(context: &Context<'_>) -> bool {
+    value(context, KEEP_GROUPS).and_then(read_switch) == Some(true)
+}
+
+/// Whether every system call of a seccomp profile must be known.
+pub(super) fn wants_known_syscalls(context: &Context<'_>) -> bool {
+    value(context, KNOWN_SYSCALLS).and_then(read_switch) == Some(true)
+}
+
+/// The agent of a seccomp profile that names none.
+pub(super) fn seccomp_receiver<'a>(context: &Context<'a>) -> Option<&'a str> {
+    value(context, SECCOMP_RECEIVER)
+}
+
+fn value<'a>(context: &Context<'a>, name: &str) -> Option<&'a str> {
+    let all = context.spec.annotations().as_ref()?;
+    all.get(name).map(String::as_str)
+}
+
+fn read_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" | "true" => Some(true),
+        "0" | "false" | "" => Some(false),
+        _ => None,
+    }
+}
+
+fn at(name: &str) -> ConfigPath {
+    ConfigPath::new("annotations").key(name)
+}
+
+#[cfg(test)]
+#[path = "annotations_tests.rs"]
+mod tests;

@@ -65,7 +65,7 @@ fn top_level_and_namespaces() {
         (
             "linux/intelRdt",
             json!({}),
-            "linux.intelRdt: not supported yet",
+            "linux.intelRdt: needs resctrl, which is not mounted on this host (mount -t resctrl resctrl /sys/fs/resctrl, where the processor has Intel RDT)",
         ),
         (
             "linux/namespaces",
@@ -201,12 +201,12 @@ fn process() {
         (
             "process/apparmorProfile",
             json!("docker-default"),
-            r#"process.apparmorProfile: "docker-default" needs AppArmor, which is not active on this host"#,
+            r#"process.apparmorProfile: "docker-default" needs AppArmor, which is not active on this host (remove the property)"#,
         ),
         (
             "process/selinuxLabel",
             json!("system_u:x"),
-            r#"process.selinuxLabel: "system_u:x" needs SELinux, which is not active on this host"#,
+            r#"process.selinuxLabel: "system_u:x" needs SELinux, which is not active on this host (remove the property)"#,
         ),
         (
             "hooks",

@@ -205,8 +205,8 @@ fn process() {
         ),
         (
             "process/selinuxLabel",
-            json!("system_u:x"),
-            r#"process.selinuxLabel: "system_u:x" needs SELinux, which is not active on this host (remove the property)"#,
+            json!("system_u:r:x"),
+            r#"process.selinuxLabel: "system_u:r:x" needs SELinux, which is not active on this host (remove the property)"#,
         ),
         (
             "hooks",

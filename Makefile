@@ -47,7 +47,7 @@ conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc te
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test conformance -- $(ARGS)
 
-engines: test-deps ## container engines (podman) driving corten, each beside another runtime
+engines: test-deps ## container engines (podman, Docker, containerd, buildah) driving corten, each beside another runtime
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
 
@@ -104,8 +104,8 @@ build-deps:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install the toolchain of Rust (https://rustup.rs)" >&2; exit 1; }
 	@scripts/install-packages gcc libc6-dev
 
-# podman and what it wants beside it: networks, users' namespaces, pods.
-ENGINES = podman conmon golang-github-containers-common netavark aardvark-dns iptables \
+# The engines, and what podman wants beside it: networks, users' namespaces, pods.
+ENGINES = containerd docker.io buildah podman conmon golang-github-containers-common netavark aardvark-dns iptables \
 	uidmap slirp4netns catatonit
 
 # runc and crun are the peers that the benchmark and the conformance suite can

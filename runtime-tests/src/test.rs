@@ -61,9 +61,9 @@ pub struct Test {
 inventory::collect!(Test);
 
 impl Test {
-    /// `file::function`, unique in a test binary.
+    /// Modules and function, unique in a test binary: `podman::limits::set`.
     pub fn name(&self) -> String {
-        let module = self.module.rsplit("::").next().unwrap_or_default();
+        let module = self.module.split_once("::").map_or("", |(_, inner)| inner);
         format!("{module}::{}", self.function)
     }
 

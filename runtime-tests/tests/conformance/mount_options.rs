@@ -222,6 +222,18 @@ fn tmpfs_inherits_mode(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, "stat -c %a /covered"), "711");
 }
 
+#[convention(
+    "A tmpfs without `mode=` that covers nothing is for everybody, as the kernel makes it."
+)]
+fn tmpfs_over_nothing(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .mount("/missing/deep", "tmpfs", "tmpfs", &["nosuid"]);
+    let modes = case.shell(&mut bundle, "stat -c %a /missing /missing/deep");
+    assert_eq!(modes, "755\n1777");
+}
+
 #[may("tmpcopyup: copy up the contents to a tmpfs.")]
 fn tmpcopyup(case: &mut Case) {
     let mut bundle = case.bundle();

@@ -8,6 +8,10 @@
 
 use runtime_tests::{Isolation, View};
 
+mod buildah;
+mod ctr;
+mod daemon;
+mod docker;
 mod images;
 mod podman;
 mod session;

@@ -29,19 +29,34 @@ pub struct Session<'a> {
     transcript: Vec<String>,
 }
 
+/// The runtime that the one under test is compared with.
+pub fn peer(case: &Case) -> String {
+    // crun refuses hybrid hosts, and Debian 12's wants CAP_SYS_RESOURCE on v2.
+    peer_or(if case.view == View::V1 {
+        "crun"
+    } else {
+        "runc"
+    })
+}
+
+/// The peer that `PEER` asks for, else the program `default`.
+pub fn peer_or(default: &str) -> String {
+    std::env::var("PEER").unwrap_or_else(|_| {
+        find_program(default).unwrap_or_else(|| skip(&format!("{default} is not installed")))
+    })
+}
+
 /// Tells `story` with both runtimes and compares. What volatile things it meets
 /// (ids, pids, times) it must not write down.
 #[track_caller]
 pub fn compare(case: &mut Case, engine: Engine, story: impl Fn(&mut Session)) {
-    let peer = std::env::var("PEER").unwrap_or_else(|_| {
-        // crun refuses hybrid hosts, and Debian 12's wants CAP_SYS_RESOURCE on v2.
-        let peer = if case.view == View::V1 {
-            "crun"
-        } else {
-            "runc"
-        };
-        find_program(peer).unwrap_or_else(|| skip(&format!("{peer} is not installed")))
-    });
+    let peer = peer(case);
+    compare_with(case, peer, engine, story);
+}
+
+/// [`compare`] with a peer of the test's choice.
+#[track_caller]
+pub fn compare_with(case: &mut Case, peer: String, engine: Engine, story: impl Fn(&mut Session)) {
     let tested = case.runtime_path().to_owned();
     let [mine, theirs] = [tested, peer].map(|path| {
         let mut session = Session {
@@ -63,6 +78,11 @@ pub fn compare(case: &mut Case, engine: Engine, story: impl Fn(&mut Session)) {
 }
 
 impl Session<'_> {
+    /// Whether this is the telling with the runtime under test.
+    pub fn is_tested(&self) -> bool {
+        self.runtime.path == self.case.runtime_path()
+    }
+
     /// Runs the engine; the answer is not compared.
     #[track_caller]
     pub fn ask(&self, args: &[&str]) -> Finished {

@@ -22,14 +22,14 @@ impl Build<'_> {
         else {
             return Ok(());
         };
+        let covered_mode = self.covered_mode(op, fstype, parameters)?;
         let target = self.directory_target(op)?;
         let context = FsContext::open(fstype).map_err(|error| self.about("type", error))?;
         if let Some(source) = source {
             context.set_string("source", source)?;
         }
         set_parameters(&context, parameters)?;
-        if is_tmpfs_without_mode(fstype, parameters) {
-            let mode = fs::stat(target.as_fd())?.mode;
+        if let Some(mode) = covered_mode {
             context.set_string("mode", &format!("{mode:o}"))?;
         }
         if let Some(MountLabel::Option { name, label }) = &op.label {
@@ -58,6 +58,7 @@ impl Build<'_> {
         else {
             return Ok(());
         };
+        let covered_mode = self.covered_mode(op, fstype, parameters)?;
         let target = self.directory_target(op)?;
         let mut flags = 0;
         if classic.contains(ClassicFlags::I_VERSION) {
@@ -67,8 +68,8 @@ impl Build<'_> {
             flags |= mount::CLASSIC_SILENT;
         }
         let mut data: Vec<String> = parameters.iter().map(render).collect();
-        if is_tmpfs_without_mode(fstype, parameters) {
-            data.push(format!("mode={:o}", fs::stat(target.as_fd())?.mode));
+        if let Some(mode) = covered_mode {
+            data.push(format!("mode={mode:o}"));
         }
         if let Some(MountLabel::Option { name, label }) = &op.label {
             data.push(format!("{name}=\"{label}\""));
@@ -102,6 +103,25 @@ impl Build<'_> {
         }
     }
 
+    /// A tmpfs without `mode=` looks like the directory it covers: the permission bits
+    /// of that one. One that covers nothing is as the kernel makes it, 1777: the
+    /// directory that is about to be made for it must not narrow it.
+    fn covered_mode(
+        &self,
+        op: &MountOp,
+        fstype: &str,
+        parameters: &[FsParameter],
+    ) -> kernel::Result<Option<u32>> {
+        if fstype != "tmpfs" || parameters.iter().any(|p| p.key == "mode") {
+            return Ok(None);
+        }
+        match super::mounts::look_up(self.root()?, op) {
+            Ok(covered) => Ok(Some(fs::stat(covered.as_fd())?.mode)),
+            // Where it cannot be looked up, making the directory tells why.
+            Err(_) => Ok(None),
+        }
+    }
+
     /// `remount`: what is mounted there gets new parameters and attributes.
     pub(super) fn remount(&mut self, op: &MountOp, parameters: &[FsParameter]) -> StepResult {
         let target = super::mounts::look_up(self.root()?, op)
@@ -128,11 +148,6 @@ fn render(parameter: &FsParameter) -> String {
         Some(value) => format!("{}={value}", parameter.key),
         None => parameter.key.clone(),
     }
-}
-
-/// A new tmpfs looks like the directory it covers.
-fn is_tmpfs_without_mode(fstype: &str, parameters: &[FsParameter]) -> bool {
-    fstype == "tmpfs" && !parameters.iter().any(|p| p.key == "mode")
 }
 
 /// A refused parameter names the option it came from.

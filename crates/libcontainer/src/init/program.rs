@@ -72,7 +72,8 @@ impl Build<'_> {
         })?;
         let stat = fs::stat(found.as_fd())?;
         let problem = match stat.kind {
-            fs::FileKind::Directory => Some("is a directory"),
+            // Engines map the first words to 126.
+            fs::FileKind::Directory => Some("permission denied (is a directory)"),
             fs::FileKind::File if stat.mode & 0o111 != 0 => None,
             _ => Some("permission denied"),
         };

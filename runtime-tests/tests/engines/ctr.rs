@@ -1,0 +1,406 @@
+//! containerd through `ctr`, which names the runtime's binary to the shim of Go.
+
+use std::fs;
+use std::path::PathBuf;
+
+use runtime_tests::{Case, Finished, Program, cgroup_directories, convention, process_is_alive};
+use rustix::process::Signal;
+
+use crate::daemon::{Containerd, kill, remove_with_mounts, shims};
+use crate::images::{Images, NAME};
+use crate::session::{PATIENCE, Runtime, Session, compare, require};
+
+const CHAPTER: &str = "containerd";
+
+fn directory(case: &Case) -> PathBuf {
+    case.directory.join("containerd")
+}
+
+/// containerd puts containers of a namespace below the cgroup of its name.
+fn ctr(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
+    let socket = Containerd::socket(&directory(case));
+    let (verb, rest) = match args {
+        ["run", rest @ ..] => (vec!["run", "--runc-binary", &runtime.path], rest),
+        other => (Vec::new(), other),
+    };
+    case.program("ctr")
+        .args(["--address", &socket.to_string_lossy()])
+        .args(["--namespace", case.token()])
+        .args(verb)
+        .args(rest)
+        .limit(PATIENCE)
+}
+
+/// Tells the story with a new containerd that has the image.
+#[track_caller]
+fn story(case: &mut Case, story: impl Fn(&mut Session, &mut Containerd)) {
+    require(&["containerd", "ctr", "containerd-shim-runc-v2"]);
+    let archive = Images::make(case.store()).oci_archive();
+    compare(case, ctr, |session| {
+        let mut containerd = Containerd::start(session.case, &directory(session.case));
+        let import = ["image", "import", &archive.to_string_lossy()];
+        session.ask(&import).ok();
+        story(session, &mut containerd);
+        drop(containerd);
+        remove_with_mounts(&directory(session.case));
+    });
+}
+
+/// `ctr run`, with words of options.
+fn run_command<'a>(options: &'a str, id: &'a str, command: &[&'a str]) -> Vec<&'a str> {
+    let mut line = vec!["run"];
+    line.extend(options.split_whitespace());
+    line.extend([NAME, id]);
+    line.extend(command);
+    line
+}
+
+/// Runs a line of shell in a container and compares code and output.
+#[track_caller]
+fn run(session: &mut Session, options: &str, line: &str) -> Finished {
+    let options = format!("--rm {options}");
+    session.tell(&run_command(&options, "c", &["sh", "-c", line]))
+}
+
+/// Starts a container in the background.
+#[track_caller]
+fn start(session: &Session, options: &str, id: &str, line: &str) {
+    let options = format!("-d {options}");
+    session
+        .ask(&run_command(&options, id, &["sh", "-c", line]))
+        .ok();
+}
+
+/// The status word of `ctr task ls`, or nothing for no such task.
+fn status(session: &Session, id: &str) -> String {
+    let tasks = session.ask(&["task", "ls"]).ok().stdout;
+    let mut lines = tasks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|words| words.first() == Some(&id));
+    line.and_then(|words| words.last().map(|word| (*word).to_owned()))
+        .unwrap_or_default()
+}
+
+fn pid(session: &Session, id: &str) -> i32 {
+    let tasks = session.ask(&["task", "ls"]).ok().stdout;
+    let line = tasks
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(id));
+    let word = line.and_then(|line| line.split_whitespace().nth(1));
+    word.and_then(|pid| pid.parse().ok())
+        .unwrap_or_else(|| panic!("no task {id}: {tasks}"))
+}
+
+#[track_caller]
+fn until_status(session: &mut Session, id: &str, wanted: &str) {
+    session.case.until(&format!("{id} is {wanted}"), || {
+        status(session, id) == wanted
+    });
+    session.note("status", wanted);
+}
+
+/// Removes a container that has ended.
+#[track_caller]
+fn remove(session: &mut Session, id: &str) {
+    session.tell(&["container", "rm", id]).ok();
+}
+
+/// The runtime itself, with the directory in which the shim keeps containers.
+fn runtime(session: &Session, args: &[&str]) -> Program {
+    let root = format!("/run/containerd/runc/{}", session.case.token());
+    session
+        .case
+        .program(&session.runtime.path)
+        .args(["--root", &root])
+        .args(args)
+}
+
+#[convention("ctr run: output on both streams, exit codes, a program that is missing.")]
+fn runs(case: &mut Case) {
+    story(case, |session, _| {
+        let finished = run(session, "", "echo out; echo err >&2; exit 7").exits(7);
+        assert_eq!(
+            (finished.stdout.as_str(), finished.stderr.as_str()),
+            ("out\n", "err\n")
+        );
+        run(session, "--snapshotter native", "ls /").ok();
+        let missing = session.tell(&run_command("--rm", "c", &["nosuch"]));
+        missing.exits(1).says("nosuch");
+        run(session, "--null-io", "exit 3").exits(3);
+        let facts = "grep -E '^(Cap|NoNew|Seccomp|Uid)' /proc/self/status; id; env; pwd; \
+            cut -d' ' -f2-4 /proc/mounts | grep -v '^/ \\|cgroup\\|/proc/\\|^/sys/firm' | sort; ls -l /dev | cut -c1-10,40- | grep -v core; hostname";
+        run(session, "", facts).ok();
+    });
+}
+
+#[convention("ctr run: the options that reach the runtime.")]
+fn options(case: &mut Case) {
+    story(case, |session, _| {
+        let volume = session.case.directory.join("volume");
+        fs::create_dir_all(&volume).unwrap();
+        let volume = volume.to_string_lossy();
+        let mount = format!("--mount type=bind,src={volume},dst=/mnt,options=rbind:ro");
+        for (options, line) in [
+            (
+                "--read-only",
+                "touch /file; grep ' / ' /proc/mounts | cut -d' ' -f4 | cut -c1-3",
+            ),
+            ("--env A=b --cwd /tmp", "echo $A; pwd"),
+            ("--no-pivot", "ls /"),
+            (
+                "--seccomp",
+                "grep Seccomp /proc/self/status; unshare -m true",
+            ),
+            ("--allow-new-privs", "grep NoNewPrivs /proc/self/status"),
+            (
+                "--cap-drop CAP_CHOWN --cap-add CAP_NET_ADMIN",
+                "grep Cap /proc/self/status",
+            ),
+            ("--net-host", "ls /sys/class/net; hostname"),
+            ("--device /dev/kmsg", "ls -l /dev/kmsg | cut -c1-10"),
+            (
+                &mount,
+                "touch /mnt/file; grep ' /mnt ' /proc/mounts | cut -d' ' -f4 | cut -c1-3",
+            ),
+            (
+                "--uidmap 0:100000:1000 --gidmap 0:100000:1000",
+                "cat /proc/self/uid_map; id -u",
+            ),
+            ("--rootfs-propagation rshared", "true"),
+        ] {
+            run(session, options, line);
+        }
+        // Peers refuse capabilities that root itself lacks; the specification wants a warning.
+        let privileged = run_command(
+            "--rm --privileged",
+            "c",
+            &["grep", "CapEff", "/proc/self/status"],
+        );
+        let finished = session.ask(&privileged);
+        if session.case.is_corten() && session.is_tested() {
+            finished.ok();
+        }
+    });
+}
+
+#[convention("A container's limits are in the files of its cgroup; `ctr task metrics` reads them.")]
+fn limits(case: &mut Case) {
+    story(case, |session, _| {
+        let options = "--memory-limit 67108864 --cpu-quota 50000 --cpu-period 100000";
+        start(session, options, "limited", "exec sleep 1000");
+        let files = [
+            "memory.limit_in_bytes",
+            "cpu.cfs_quota_us",
+            "cpu.cfs_period_us",
+            "cpu.shares",
+            "pids.max",
+        ];
+        let id = format!("{}/limited", session.case.token());
+        assert!(!cgroup_directories(&id).is_empty());
+        session.note_cgroup_files(&id, &files);
+        let metrics = session.ask(&["task", "metrics", "limited"]).ok().stdout;
+        for line in metrics
+            .lines()
+            .filter(|line| line.contains("limit_in_bytes") || line.contains("pids"))
+        {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            session.note("metrics", &words.join(" "));
+        }
+        end(session, "limited");
+    });
+}
+
+/// Kills and removes.
+#[track_caller]
+fn end(session: &mut Session, id: &str) {
+    session.ask(&["task", "kill", "-s", "KILL", id]).ok();
+    until_status(session, id, "STOPPED");
+    session.tell(&["task", "rm", id]);
+    remove(session, id);
+}
+
+#[convention("A container's life in the background: pause, resume, kill, rm.")]
+fn life(case: &mut Case) {
+    story(case, |session, _| {
+        let line = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
+        start(session, "", "c", line);
+        until_status(session, "c", "RUNNING");
+        session.tell(&["task", "pause", "c"]).ok();
+        until_status(session, "c", "PAUSED");
+        session.tell(&["task", "resume", "c"]).ok();
+        until_status(session, "c", "RUNNING");
+        session.tell(&["task", "rm", "c"]).exits(1);
+        session.tell(&["task", "kill", "-s", "TERM", "c"]).ok();
+        until_status(session, "c", "STOPPED");
+        session.tell(&["task", "kill", "c"]);
+        session.tell(&["task", "rm", "c"]).ok().says("code 9");
+        remove(session, "c");
+    });
+}
+
+/// `ctr task exec` in the container `c`, with words of options.
+fn exec(session: &mut Session, options: &str, command: &[&str]) -> Finished {
+    let mut line = vec!["task", "exec"];
+    line.extend(options.split_whitespace());
+    line.push("c");
+    line.extend(command);
+    session.tell(&line)
+}
+
+#[convention("ctr task exec: code, user, directory, in the background, and what ps says of it.")]
+fn execs(case: &mut Case) {
+    story(case, |session, _| {
+        start(session, "", "c", "exec sleep 1000");
+        let finished = exec(session, "--exec-id e1", &["sh", "-c", "echo in; exit 4"]);
+        assert_eq!(finished.exits(4).stdout, "in\n");
+        let options = "--exec-id e2 --user 1000 --cwd /tmp";
+        exec(session, options, &["sh", "-c", "id; pwd"]).ok();
+        let missing = exec(session, "--exec-id e3", &["nosuch"]);
+        missing.exits(1).says("nosuch");
+        exec(session, "--exec-id e4 --detach", &["sleep", "1000"]).ok();
+        let processes = session.ask(&["task", "ps", "c"]).ok().stdout;
+        let init = pid(session, "c").to_string();
+        let known = processes.contains("e4") && processes.contains(&init);
+        assert!(known, "{processes}");
+        let kill = ["task", "kill", "--exec-id", "e4", "-s", "KILL", "c"];
+        session.tell(&kill).ok();
+        end(session, "c");
+    });
+}
+
+/// A line of shell whose standard streams are a terminal of 30 rows and 100 columns.
+#[track_caller]
+fn on_terminal(session: &mut Session, args: &[&str]) -> Finished {
+    let socket = Containerd::socket(&directory(session.case));
+    let words: Vec<String> = args.iter().map(|word| format!("'{word}'")).collect();
+    let line = format!(
+        "stty rows 30 cols 100; ctr --address {} --namespace {} {}",
+        socket.display(),
+        session.case.token(),
+        words.join(" ")
+    );
+    let program = session.case.program("script").limit(PATIENCE);
+    let mut finished = program.args(["-qec", &line, "/dev/null"]).run();
+    // The end of `script`'s own input, echoed at any time.
+    finished.stdout = finished
+        .stdout
+        .replace("^@", "")
+        .replace("^D\u{8}\u{8}", "");
+    finished
+}
+
+#[convention("-t: a terminal of the client's size, for run and exec.")]
+fn terminal(case: &mut Case) {
+    story(case, |session, _| {
+        let line = "tty; until stty size | grep ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6";
+        let binary = session.runtime.path.clone();
+        let run = [
+            "run",
+            "--runc-binary",
+            &binary,
+            "--rm",
+            "-t",
+            NAME,
+            "c",
+            "sh",
+            "-c",
+            line,
+        ];
+        let finished = on_terminal(session, &run).exits(6);
+        assert!(
+            finished.stdout.contains("30 100") && finished.stdout.contains("all"),
+            "{}",
+            finished.describe()
+        );
+        start(session, "", "c", "exec sleep 1000");
+        let finished = on_terminal(
+            session,
+            &[
+                "task",
+                "exec",
+                "-t",
+                "--exec-id",
+                "e",
+                "c",
+                "sh",
+                "-c",
+                line,
+            ],
+        );
+        let finished = finished.exits(6);
+        assert!(
+            finished.stdout.contains("30 100") && finished.stdout.contains("all"),
+            "{}",
+            finished.describe()
+        );
+        end(session, "c");
+    });
+}
+
+#[convention("Containers outlive a containerd that is killed; the next one finds them again.")]
+fn containerd_is_killed(case: &mut Case) {
+    story(case, |session, containerd| {
+        start(session, "", "c", "exec sleep 1000");
+        let before = pid(session, "c");
+        containerd.crash();
+        containerd.restart(session.case);
+        assert_eq!(pid(session, "c"), before);
+        until_status(session, "c", "RUNNING");
+        session
+            .tell(&["task", "exec", "--exec-id", "e", "c", "echo", "still"])
+            .ok();
+        // Killed behind the engine's back, and it notices.
+        runtime(session, &["kill", "c", "KILL"]).run().ok();
+        until_status(session, "c", "STOPPED");
+        session.tell(&["task", "rm", "c"]).ok().says("code 137");
+        remove(session, "c");
+    });
+}
+
+#[convention("A shim that is killed: containerd has the runtime delete the container, by force.")]
+fn shim_is_killed(case: &mut Case) {
+    story(case, |session, _| {
+        start(session, "", "c", "exec sleep 1000");
+        let init = pid(session, "c");
+        let shims = shims(&["c", session.case.token()]);
+        assert_eq!(shims.len(), 1, "{shims:?}");
+        kill(shims[0], Signal::KILL);
+        until_status(session, "c", "");
+        session
+            .case
+            .until("its process is gone", || !process_is_alive(init));
+        remove(session, "c");
+        start(session, "", "c", "exec sleep 1000");
+        end(session, "c");
+    });
+}
+
+#[convention("Shim and containerd killed: the runtime lists, kills and deletes what they left.")]
+fn everything_is_killed(case: &mut Case) {
+    story(case, |session, containerd| {
+        start(session, "", "c", "exec sleep 1000");
+        let init = pid(session, "c");
+        containerd.crash();
+        for shim in shims(&["c", session.case.token()]) {
+            kill(shim, Signal::KILL);
+        }
+        let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
+        session.note("list", &list);
+        let state = runtime(session, &["state", "c"]).run().ok().stdout;
+        assert!(state.contains("running"), "{state}");
+        runtime(session, &["kill", "c", "KILL"]).run().ok();
+        session
+            .case
+            .until("the container ends", || !process_is_alive(init));
+        runtime(session, &["delete", "c"]).run().ok();
+        let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
+        session.note("list after delete", &list);
+        containerd.restart(session.case);
+        session.note(
+            "tasks",
+            &session.ask(&["task", "ls", "--quiet"]).ok().stdout,
+        );
+        remove(session, "c");
+    });
+}

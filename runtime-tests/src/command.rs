@@ -216,16 +216,30 @@ impl Running {
         self.finished(in_time)
     }
 
-    /// [`Running::finish`], and buries meanwhile every orphan that dies, as PID 1
-    /// does: a pid namespace ends only when all of its zombies are gone.
+    /// Ends the child.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// [`Running::finish`] of several, and buries meanwhile every orphan that dies, as
+    /// PID 1 does: a pid namespace ends only when all of its zombies are gone.
     #[track_caller]
-    pub fn finish_as_reaper(self) -> Finished {
-        let end = Instant::now() + self.limit;
-        while !wait_exit(self.pid(), Duration::from_millis(2)) && Instant::now() < end {
-            crate::host::reap_all_but(self.pid());
+    pub fn finish_as_reaper(mut all: Vec<Self>) -> Vec<Finished> {
+        let mut finished = Vec::new();
+        while let Some(next) = all.first() {
+            let late = next.begun.elapsed() > next.limit;
+            if late || wait_exit(next.pid(), Duration::from_millis(2)) {
+                finished.push(all.remove(0).finished(!late));
+                continue;
+            }
+            let spared: Vec<i32> = all.iter().map(Self::pid).collect();
+            if let Some(ended) = crate::host::reap_all_but(&spared) {
+                let place = spared.iter().position(|pid| *pid == ended);
+                finished.push(all.remove(place.expect("one of them")).finished(true));
+            }
         }
-        let in_time = wait_exit(self.pid(), Duration::ZERO);
-        self.finished(in_time)
+        finished
     }
 
     #[track_caller]

@@ -62,17 +62,19 @@ pub(crate) fn reap() {
     while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
 }
 
-/// Reaps zombie children until the next one is `spared`, whose status somebody wants.
-pub(crate) fn reap_all_but(spared: i32) {
+/// Reaps zombie children until the next one is `spared`, whose status somebody wants;
+/// returns that one.
+pub(crate) fn reap_all_but(spared: &[i32]) -> Option<i32> {
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
     let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) = waitid(Id::All, peek)
     {
-        if pid.as_raw() == spared {
-            return;
+        if spared.contains(&pid.as_raw()) {
+            return Some(pid.as_raw());
         }
         let _ = waitpid(Pid::from_raw(pid.as_raw()), WaitOptions::NOHANG);
     }
+    None
 }
 
 /// Reaps the zombies that were left to this process (a subreaper), but for `pid` and

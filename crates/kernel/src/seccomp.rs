@@ -1,6 +1,6 @@
 //! Installing a seccomp filter, seccomp(2).
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::answer::of_call;
 use crate::{Errno, Error, Result};
@@ -55,4 +55,19 @@ fn unpack(instruction: u64) -> libc::sock_filter {
         jf: (instruction >> 32) as u8,
         k: instruction as u32,
     }
+}
+
+/// Makes sure that a descriptor is the listener of a filter (seccomp_unotify(2)).
+///
+/// # Errors
+/// `EBADF` when it is something else; those of reading /proc.
+pub fn verify_listener(fd: BorrowedFd<'_>) -> Result<()> {
+    let found = crate::procfs::Procfs::host()?.fd_path(fd)?;
+    if found == "anon_inode:seccomp notify" {
+        return Ok(());
+    }
+    Err(
+        Error::new(Errno::BADF, format!("readlink(fd {})", fd.as_raw_fd()))
+            .with_detail(format!("{found} is no seccomp listener")),
+    )
 }

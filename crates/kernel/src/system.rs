@@ -34,6 +34,14 @@ pub fn kernel_release() -> String {
         .into_owned()
 }
 
+/// What random(4) calls the boot id: another one after each boot. Empty where
+/// /proc does not show it.
+#[must_use]
+pub fn boot_id() -> String {
+    let id = crate::fs::read_file("/proc/sys/kernel/random/boot_id", 64).unwrap_or_default();
+    String::from_utf8_lossy(&id).trim_end().to_owned()
+}
+
 /// The machine as the kernel names it: `x86_64`, `aarch64`, ...
 #[must_use]
 pub fn machine() -> String {

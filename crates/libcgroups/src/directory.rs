@@ -44,6 +44,22 @@ impl Cgroup {
         }
     }
 
+    /// Inode number of the v2 directory, else of the first one; `None` when it does
+    /// not exist. The kernel gives no number twice between two boots, so it tells
+    /// whether somebody has removed the directory and made another one.
+    ///
+    /// # Errors
+    /// Those of open(2) and statx(2).
+    pub fn inode(&self) -> std::result::Result<Option<u64>, crate::CgroupError> {
+        let Some(place) = self.v2().or(self.places.first()) else {
+            return Ok(None);
+        };
+        match self.existing(place)? {
+            Some(directory) => Ok(Some(fs::stat(directory)?.ino)),
+            None => Ok(None),
+        }
+    }
+
     /// Path below the root of every hierarchy.
     pub fn path(&self) -> &str {
         &self.path

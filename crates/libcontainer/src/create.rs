@@ -20,7 +20,7 @@ use crate::init::{self, Inherited};
 use crate::parent::{self, Conversation};
 use crate::resctrl;
 use crate::script::{self, StubDescriptors};
-use crate::state::{HookSubject, NOT_YET, State};
+use crate::state::{HookSubject, State};
 use crate::store::{ContainerDirectory, Store};
 use crate::sync::Channel;
 use crate::terminal::TerminalSink;
@@ -158,14 +158,17 @@ fn build_parts<'a>(
     finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
 ) -> Result<State> {
     undo.directory.save_config(&options.config)?;
+    let mut state = State::new(plan);
     if plan.cgroup.manager == CgroupManager::Cgroupfs {
-        undo.directory.save_claim(&State::new(plan, NOT_YET, 0))?;
-        make_cgroup(plan, undo)?;
+        undo.directory.save_claim(&state)?;
+        state.cgroup.inode = make_cgroup(plan, undo)?;
+        undo.directory.confirm_claim()?;
     }
     make_resctrl(plan, undo)?;
+    state.resctrl.clone_from(&undo.resctrl);
     let (init, channel, call_names) = start_init(plan, undo)?;
     let init = undo.init.insert(init);
-    let mut state = save_state(plan, undo.directory, init, &undo.resctrl)?;
+    save_state(&mut state, undo.directory, init)?;
     let mut conversation = Conversation {
         plan,
         channel: &channel,
@@ -182,7 +185,7 @@ fn build_parts<'a>(
     done?;
     if init.pid != state.pid {
         // The process that goes on was born in a joined pid namespace.
-        state = save_state(plan, undo.directory, init, &undo.resctrl)?;
+        save_state(&mut state, undo.directory, init)?;
     }
     if let Some(path) = &options.pid_file {
         write_pid_file(path, state.pid)?;
@@ -239,15 +242,16 @@ fn return_to_own_time() -> Result<()> {
         .doing(|| "time namespace".to_owned())
 }
 
-/// Makes the cgroup and puts its limits in force before anything runs in it.
-fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
+/// Makes the cgroup and puts its limits in force before anything runs in it; returns
+/// its inode number.
+fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
     let cgroup = libcgroups::create(&plan.cgroup)?;
     let cgroup = undo.cgroup.insert(cgroup);
     cgroup.apply(&plan.cgroup.settings)?;
     if let Some(program) = &plan.cgroup.device_program {
         cgroup.attach_devices(program)?;
     }
-    Ok(())
+    Ok(cgroup.inode()?)
 }
 
 /// The class of service that init will be put into.
@@ -262,18 +266,13 @@ fn make_resctrl(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
 }
 
 /// Writes what a later `delete --force` needs should we be killed from here on.
-fn save_state(
-    plan: &Plan,
-    directory: &ContainerDirectory<'_>,
-    init: &Init,
-    resctrl: &[String],
-) -> Result<State> {
-    let stat = kernel::procfs::read_process_stat(init.pid)
-        .doing(|| format!("state of process {}", init.pid))?;
-    let mut state = State::new(plan, init.pid, stat.start_time);
-    state.resctrl = resctrl.to_vec();
-    directory.save_creating(&state)?;
-    Ok(state)
+fn save_state(state: &mut State, directory: &ContainerDirectory<'_>, init: &Init) -> Result<()> {
+    let doing = || format!("state of process {}", init.pid);
+    let stat = kernel::procfs::read_process_stat(init.pid).doing(doing)?;
+    state.pid = init.pid;
+    state.start_time = stat.start_time;
+    state.pidfd_inode = pidfd::inode(init.pidfd.as_fd()).doing(doing)?;
+    directory.save_creating(state)
 }
 
 /// How many descriptors from 3 on the container's program keeps.

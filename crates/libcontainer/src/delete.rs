@@ -37,10 +37,13 @@ pub fn delete(store: &Store, id: &str, force: bool) -> Result<Option<Error>> {
     }
     match directory.load() {
         Ok(Some(loaded)) => delete_loaded(&directory, &loaded, force),
-        Ok(None) if force => directory.remove().map(|()| None),
         // The maker was killed before it had made anything that runs.
         Ok(None) => directory.remove().map(|()| None),
-        Err(_) if force => delete_by_claim(&directory),
+        // Without a readable state there is no init to be sure of, but a cgroup may be known.
+        Err(_) if force => match directory.load_claim() {
+            Some(claim) => delete_loaded(&directory, &claim, force),
+            None => directory.remove().map(|()| None),
+        },
         Err(error) => Err(error),
     }
 }
@@ -81,32 +84,18 @@ fn delete_loaded(
     if status != Status::Stopped && state.pid != NOT_YET {
         kill_and_wait(state)?;
     }
-    if state.has_cgroup() {
-        remove_cgroup(directory, loaded, force)?;
-    }
+    remove_cgroup(loaded, force)?;
     resctrl::remove(&state.resctrl);
     directory.remove()?;
     Ok(run_poststop(state).err())
 }
 
-/// Without a readable state there is no init to be sure of, but its cgroup is known.
-fn delete_by_claim(directory: &ContainerDirectory<'_>) -> Result<Option<Error>> {
-    let Some(state) = directory.load_claim() else {
-        return directory.remove().map(|()| None);
-    };
-    if state.has_cgroup() {
-        let cgroup = state.open_cgroup();
-        cgroup.kill_all()?;
-        cgroup.remove()?;
-    }
-    directory.remove()?;
-    Ok(run_poststop(&state).err())
-}
-
-fn remove_cgroup(directory: &ContainerDirectory<'_>, loaded: &Loaded, force: bool) -> Result<()> {
+fn remove_cgroup(loaded: &Loaded, force: bool) -> Result<()> {
     let state = &loaded.state;
-    let cgroup = state.open_cgroup();
-    if state.pid == NOT_YET && !directory.has_gate() {
+    let Some(cgroup) = state.own_cgroup()? else {
+        return Ok(());
+    };
+    if !loaded.owns_cgroup {
         // The maker was killed before it knew that the cgroup is nobody else's:
         // nothing in it is killed, and what does not go is not ours.
         let _ = cgroup.remove();

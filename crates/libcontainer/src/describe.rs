@@ -25,7 +25,6 @@ impl Describe for ParentOp {
             Self::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
             Self::MakeUserNamespace { .. } => "make a user namespace for an id map".to_owned(),
             Self::MapMount { .. } => "map the owners of its files".to_owned(),
-            Self::OpenNull { .. } => "open /dev/null".to_owned(),
             Self::WriteIdMap { groups: true, .. } => "write the group id map".to_owned(),
             Self::WriteIdMap { .. } => "write the user id map".to_owned(),
             Self::SetTimeOffset { clock, .. } => format!("shift the {clock} clock"),

@@ -62,7 +62,9 @@ fn kill_everything(state: &State, number: i32) -> Result<()> {
     if !state.has_cgroup() {
         return signal_init(state, number);
     }
-    let cgroup = state.open_cgroup();
+    let Some(cgroup) = state.own_cgroup()? else {
+        return Err(Error::NotRunning);
+    };
     if number == signal::KILL {
         return Ok(cgroup.kill_all()?);
     }

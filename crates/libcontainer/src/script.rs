@@ -177,7 +177,9 @@ impl Writer<'_> {
     fn report_ready(&mut self, step: usize) {
         self.script.outlive_parent(step);
         self.script.report_ready(step);
-        if self.descriptors.gate.is_none() && crate::parent::has_late_steps(self.plan) {
+        if self.descriptors.gate.is_none() {
+            // No program runs before its state and its pid file are written: what a
+            // killed parent leaves behind would be known to nobody.
             self.script.await_parent(step);
         }
     }

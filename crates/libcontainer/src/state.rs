@@ -6,6 +6,8 @@ use plan::cgroup::CgroupPlan;
 use plan::{Hook, LastOp, Plan, Step};
 use serde::{Deserialize, Serialize};
 
+use crate::error::Result;
+
 /// Version of [`State`]'s layout. A state of another version is refused, by name.
 pub const STATE_VERSION: u32 = 1;
 
@@ -25,8 +27,13 @@ pub struct State {
     pub id: String,
     /// Init's pid as this runtime sees it.
     pub pid: i32,
-    /// Field 22 of `/proc/<pid>/stat`: pids are reused, pairs of the two are not.
+    /// Field 22 of `/proc/<pid>/stat`: pids are reused, pairs of the two hardly ever.
     pub start_time: u64,
+    /// Inode number of init's pidfd: no other process has it until the next boot
+    /// (Linux 6.9; the same for all before).
+    pub pidfd_inode: u64,
+    /// The boot that all these numbers are of. With `--root` on a disk they outlive it.
+    pub boot_id: String,
     /// Absolute path of the bundle.
     pub bundle: String,
     /// Absolute path of the root on the host.
@@ -93,6 +100,8 @@ pub struct CgroupState {
     pub path: String,
     /// The hierarchies.
     pub directories: Vec<plan::cgroup::CgroupDirectory>,
+    /// [`libcgroups::Cgroup::inode`]; `None` before it was made.
+    pub inode: Option<u64>,
 }
 
 impl From<&CgroupPlan> for CgroupState {
@@ -101,19 +110,22 @@ impl From<&CgroupPlan> for CgroupState {
             manager: plan.manager,
             path: plan.path.clone(),
             directories: plan.directories.clone(),
+            inode: None,
         }
     }
 }
 
 impl State {
-    /// The state of a container that is being made.
-    pub(crate) fn new(plan: &Plan, pid: i32, start_time: u64) -> Self {
+    /// The state of a container whose init is not born yet.
+    pub(crate) fn new(plan: &Plan) -> Self {
         Self {
             version: STATE_VERSION,
             oci_version: plan.oci_version.clone(),
             id: plan.id.clone(),
-            pid,
-            start_time,
+            pid: NOT_YET,
+            start_time: 0,
+            pidfd_inode: 0,
+            boot_id: kernel::system::boot_id(),
             bundle: plan.bundle.clone(),
             rootfs: plan.rootfs.clone(),
             created: kernel::time::utc_now(),
@@ -135,6 +147,29 @@ impl State {
     /// A handle on the container's control groups.
     pub(crate) fn open_cgroup(&self) -> libcgroups::Cgroup {
         libcgroups::Cgroup::open(&self.cgroup.directories, &self.cgroup.path)
+    }
+
+    /// [`State::open_cgroup`] for whoever kills or removes: `None` when there is none,
+    /// or when somebody else has made a directory of that path since.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(crate) fn own_cgroup(&self) -> Result<Option<libcgroups::Cgroup>> {
+        if !self.has_cgroup() || !self.is_of_this_boot() {
+            return Ok(None);
+        }
+        let cgroup = self.open_cgroup();
+        let is_ours = match (self.cgroup.inode, cgroup.inode()?) {
+            (Some(ours), Some(found)) => ours == found,
+            // Removed, or never written down: there may be parts of it in v1 hierarchies.
+            _ => true,
+        };
+        Ok(is_ours.then_some(cgroup))
+    }
+
+    /// Whether the numbers in it mean anything: pids and inodes begin anew with a boot.
+    pub(crate) fn is_of_this_boot(&self) -> bool {
+        self.boot_id == kernel::system::boot_id()
     }
 
     /// Whether this program manages its control groups.

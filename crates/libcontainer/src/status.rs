@@ -9,8 +9,9 @@
 //! | no init: no such pid, a zombie, or another start time | stopped |
 
 use std::fmt;
+use std::os::fd::AsFd;
 
-use kernel::Errno;
+use kernel::{Errno, pidfd};
 use serde::Serialize;
 
 use crate::error::{Doing, Result};
@@ -66,13 +67,23 @@ pub(crate) fn derive(directory: &ContainerDirectory<'_>, loaded: &Loaded) -> Res
 }
 
 /// Whether init still is the process we made: the pid alone says nothing, it may
-/// have been given to a stranger.
+/// have been given to a stranger, and after a boot so may all that goes with it.
 pub(crate) fn init_is_alive(state: &State) -> Result<bool> {
-    match kernel::procfs::read_process_stat(state.pid) {
-        Ok(stat) => {
-            Ok(stat.start_time == state.start_time && !matches!(stat.state, b'Z' | b'X' | b'x'))
-        }
-        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(false),
-        Err(error) => Err(error).doing(|| format!("state of process {}", state.pid)),
+    // Never the machine's own init, whoever wrote its number down.
+    if state.pid <= 1 || !state.is_of_this_boot() {
+        return Ok(false);
     }
+    match is_init(state) {
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(false),
+        answer => answer.doing(|| format!("state of process {}", state.pid)),
+    }
+}
+
+fn is_init(state: &State) -> kernel::Result<bool> {
+    let stat = kernel::procfs::read_process_stat(state.pid)?;
+    if stat.start_time != state.start_time || matches!(stat.state, b'Z' | b'X' | b'x') {
+        return Ok(false);
+    }
+    let found = pidfd::open(state.pid)?;
+    Ok(pidfd::inode(found.as_fd())? == state.pidfd_inode)
 }

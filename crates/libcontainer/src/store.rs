@@ -4,7 +4,8 @@
 //! <root>/                 0700, ours
 //!   <id>/                 0700; mkdir is the claim on the id, flock on it serialises commands
 //!     config.json         our copy: later edits of the bundle do not matter
-//!     claim.json          which cgroup will be ours, written before it is made
+//!     claim.json          which cgroup will be ours, written before it is made;
+//!     own.json            the same, renamed when it was made and nobody else's
 //!     creating.json       state while `create` works; renamed to
 //!     state.json          when it is done
 //!     exec.fifo           the start gate: has a reader as long as init waits; `start` removes it
@@ -19,10 +20,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kernel::{Errno, fs};
 
 use crate::error::{Doing, Error, Result};
-use crate::state::{STATE_VERSION, State};
+use crate::state::{NOT_YET, STATE_VERSION, State};
 
 const CONFIG: &str = "config.json";
 const CLAIM: &str = "claim.json";
+const OWN: &str = "own.json";
 const CREATING: &str = "creating.json";
 const COMPLETE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
@@ -46,9 +48,14 @@ impl Store {
     /// # Errors
     /// A root that somebody else could have prepared.
     pub fn open(path: &str) -> Result<Option<Self>> {
-        match fs::open_directory(path) {
+        match fs::open_directory_no_follow(without_slashes(path)) {
             Ok(directory) => Self::checked(directory, path).map(Some),
             Err(error) if error.errno() == Errno::NOENT => Ok(None),
+            Err(error) if matches!(error.errno(), Errno::NOTDIR | Errno::LOOP) => {
+                // Where others may write, a symlink could make any directory of ours the root.
+                Err(error.with_detail("not a directory, or a symlink to one: name it itself"))
+                    .doing(|| format!("--root {path}"))
+            }
             Err(error) => Err(error).doing(|| format!("--root {path}")),
         }
     }
@@ -62,7 +69,8 @@ impl Store {
             return Ok(store);
         }
         fs::make_directories(path, 0o700).doing(|| format!("--root {path}"))?;
-        let directory = fs::open_directory(path).doing(|| format!("--root {path}"))?;
+        let directory = fs::open_directory_no_follow(without_slashes(path))
+            .doing(|| format!("--root {path}"))?;
         Self::checked(directory, path)
     }
 
@@ -154,6 +162,14 @@ impl Store {
     }
 }
 
+/// With a slash at its end a path would lead through a symlink.
+fn without_slashes(path: &str) -> &str {
+    match path.trim_end_matches('/') {
+        "" => path,
+        trimmed => trimmed,
+    }
+}
+
 /// One container's directory, held open.
 pub struct ContainerDirectory<'a> {
     store: &'a Store,
@@ -161,10 +177,13 @@ pub struct ContainerDirectory<'a> {
     id: String,
 }
 
-/// A state, and whether `create` got to its end.
+/// A state, and how far `create` got.
 pub(crate) struct Loaded {
     pub state: State,
+    /// To its end.
     pub complete: bool,
+    /// The cgroup was made, and was nobody else's.
+    pub owns_cgroup: bool,
 }
 
 impl ContainerDirectory<'_> {
@@ -215,10 +234,25 @@ impl ContainerDirectory<'_> {
             .doing(|| format!("{CLAIM} of {}", self.id))
     }
 
+    /// The cgroup was made: from now on everything in it is the container's.
+    pub(crate) fn confirm_claim(&self) -> Result<()> {
+        fs::rename_at(self.fd(), CLAIM, OWN).doing(|| format!("{OWN} of {}", self.id))
+    }
+
     /// Reads the claim; one that was not written whole claims nothing yet.
-    pub(crate) fn load_claim(&self) -> Option<State> {
-        let bytes = fs::read_file_at(self.fd(), CLAIM, STATE_LIMIT_BYTES).ok()?;
-        self.decode(CLAIM, &bytes).ok()
+    pub(crate) fn load_claim(&self) -> Option<Loaded> {
+        [(OWN, true), (CLAIM, false)]
+            .into_iter()
+            .find_map(|(name, owns_cgroup)| {
+                let bytes = fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES).ok()?;
+                let state = self.decode(name, &bytes).ok()?;
+                // A cgroup is all that a claim speaks of.
+                (state.pid == NOT_YET).then_some(Loaded {
+                    state,
+                    complete: false,
+                    owns_cgroup,
+                })
+            })
     }
 
     /// Writes the state of a container in the making.
@@ -242,9 +276,16 @@ impl ContainerDirectory<'_> {
         for (name, complete) in [(COMPLETE, true), (CREATING, false)] {
             match fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES) {
                 Ok(bytes) => {
-                    return self
-                        .decode(name, &bytes)
-                        .map(|state| Some(Loaded { state, complete }));
+                    let state = self.decode(name, &bytes)?;
+                    if state.pid <= 1 {
+                        let problem = format!("{name}: {} is no container's pid", state.pid);
+                        return Err(self.bad_state(problem));
+                    }
+                    return Ok(Some(Loaded {
+                        state,
+                        complete,
+                        owns_cgroup: true,
+                    }));
                 }
                 Err(error) if error.errno() == Errno::NOENT => {}
                 Err(error) => {
@@ -252,10 +293,25 @@ impl ContainerDirectory<'_> {
                 }
             }
         }
-        Ok(self.load_claim().map(|state| Loaded {
-            state,
-            complete: false,
-        }))
+        if let Some(claim) = self.load_claim() {
+            return Ok(Some(claim));
+        }
+        match self.foreign_entry()? {
+            Some(name) => {
+                Err(self.bad_state(format!("it holds {name:?}, which is no container's")))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// What no container has: `--root` may name a directory of other things.
+    fn foreign_entry(&self) -> Result<Option<String>> {
+        let doing = || format!("state directory of {}", self.id);
+        let entries = fs::read_directory(self.fd()).doing(doing)?;
+        Ok(entries
+            .into_iter()
+            .map(|(name, _)| name)
+            .find(|name| !is_ours(name)))
     }
 
     fn decode(&self, name: &str, bytes: &[u8]) -> Result<State> {
@@ -312,11 +368,6 @@ impl ContainerDirectory<'_> {
         }
     }
 
-    /// Whether `create` got as far as the gate: its cgroup was its own by then.
-    pub(crate) fn has_gate(&self) -> bool {
-        fs::stat_at(self.fd(), EXEC_ERROR).is_ok()
-    }
-
     /// The gate is open for good.
     pub(crate) fn remove_gate(&self) -> Result<()> {
         match fs::remove_file_at(self.fd(), FIFO) {
@@ -337,15 +388,14 @@ impl ContainerDirectory<'_> {
     /// container has: `--root` may have named a directory of other things.
     pub(crate) fn remove(&self) -> Result<()> {
         let doing = || format!("state directory of {}", self.id);
-        let entries = fs::read_directory(self.fd()).doing(doing)?;
-        if let Some((name, _)) = entries.iter().find(|(name, _)| !is_ours(name)) {
+        if let Some(name) = self.foreign_entry()? {
             let path = format!("{}/{}", self.store.path, self.id);
             return Err(Error::Argument {
                 argument: "--root",
                 problem: format!("{path} holds {name:?}, which is no container's, so it stays"),
             });
         }
-        for (name, _) in entries {
+        for (name, _) in fs::read_directory(self.fd()).doing(doing)? {
             fs::remove_tree_at(self.fd(), &name).doing(doing)?;
         }
         match fs::remove_directory_at(self.store.directory.as_fd(), &self.id) {
@@ -363,7 +413,7 @@ impl ContainerDirectory<'_> {
 /// Whether a name is one of ours; one with a dot in front was being written when its
 /// writer was killed.
 fn is_ours(name: &str) -> bool {
-    let names = [CONFIG, CLAIM, CREATING, COMPLETE, FIFO, EXEC_ERROR];
+    let names = [CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR];
     let is_temporary = |whole: &&str| {
         name.strip_prefix('.')
             .and_then(|rest| rest.strip_prefix(*whole))

@@ -15,7 +15,7 @@
 //! Result                ──►     fetch the seccomp listener, send it to its agent
 //!                       ◄──     Go
 //! Ready                 ──►     resource limits; state.json, pid file; create returns
-//!                       ◄──     Go, for `run` only, and only if there were limits to set
+//!                       ◄──     Go, for `run` and `exec` only: there is no gate
 //!
 //! Failed                ──►     in place of any of the above: undo everything, one line
 //! end of file           ──►     killed, or (run) the program was executed

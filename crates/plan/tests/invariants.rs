@@ -308,8 +308,7 @@ fn check_parent(plan: &Plan) {
             | ParentOp::OpenMountSource { slot, .. }
             | ParentOp::OpenHostDevice { slot, .. }
             | ParentOp::OpenProcfs { slot, .. }
-            | ParentOp::MakeUserNamespace { slot, .. }
-            | ParentOp::OpenNull { slot } => Some(slot.0),
+            | ParentOp::MakeUserNamespace { slot, .. } => Some(slot.0),
             _ => None,
         })
         .collect();

@@ -47,7 +47,7 @@ fn names<Op: std::fmt::Debug>(steps: &[plan::Step<Op>]) -> Vec<String> {
 #[test]
 fn the_template_in_order() {
     let plan = build(&template());
-    assert_eq!(names(&plan.parent), ["OpenRoot", "OpenNull"]);
+    assert_eq!(names(&plan.parent), ["OpenRoot"]);
     assert_eq!(
         names(&plan.init),
         [

@@ -5,8 +5,11 @@
 //! Bounded, this is part of `make test`; `make abuse` sets `ABUSE=full`. Figures are
 //! printed at the end.
 
+mod attacks;
+mod crowded;
 mod failing;
 mod killed;
+mod state_files;
 mod stricken;
 
 fn main() -> std::process::ExitCode {

@@ -5,8 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use runtime_tests::{
-    Bundle, Case, Fault, Outcome, Strike, cgroup_directories, descendants, held, mounts_below,
-    process_is_alive,
+    Bundle, Case, Fault, Outcome, Running, Strike, cgroup_directories, descendants, held,
+    mounts_below, process_is_alive,
 };
 use serde_json::Value;
 
@@ -119,29 +119,25 @@ impl Target<'_> {
         let list = list.ok();
         let entries: Value = serde_json::from_str(&list.stdout).expect("list is JSON");
         let entries = entries.as_array().into_iter().flatten();
-        let claims_life = |entry: &&Value| {
-            matches!(
-                entry["status"].as_str(),
-                Some("created" | "running" | "paused")
-            )
-        };
-        let living: Vec<&Value> = entries.filter(claims_life).collect();
+        // A stopped container has no pid.
+        let living: Vec<&Value> = entries.filter(|entry| entry["pid"] != 0).collect();
         for entry in &living {
             let pid = entry["pid"].as_i64().unwrap_or_default();
             if !process_is_alive(i32::try_from(pid).expect("a pid")) {
                 return Some(format!("{entry} is dead"));
             }
         }
+        // `creating` without a pid says as much: somebody was killed while he made it.
+        let none = list.stdout.trim() == "null" || list.stdout.trim() == "[]";
         let others = descendants();
-        (living.is_empty() && !others.is_empty())
-            .then(|| format!("{others:?} live, and {} knows no container", list.stdout))
+        (none && !others.is_empty()).then(|| format!("{others:?} live, and no container is listed"))
     }
 
     /// `delete --force` leaves nothing.
     pub fn clear(&self, what: &str) {
         let line = ["delete", "--force", self.id];
         let deleted = self.case.runtime().args(line).spawn();
-        let deleted = deleted.finish_as_reaper();
+        let deleted = Running::finish_as_reaper(vec![deleted]).remove(0);
         assert!(
             deleted.status.success(),
             "{what}: delete --force: {}",

@@ -59,6 +59,14 @@ pub fn open_directory(path: &str) -> Result<OwnedFd> {
     open(path, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
+/// [`open_directory`] that takes no symlink for the last part of the path.
+///
+/// # Errors
+/// Those of open(2): ENOTDIR or ELOOP for a symlink.
+pub fn open_directory_no_follow(path: &str) -> Result<OwnedFd> {
+    open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW)
+}
+
 /// Opens the directory `name` in `dir` for reading; a symlink there is an error.
 ///
 /// # Errors
@@ -86,12 +94,14 @@ pub fn open_read(path: &str) -> Result<OwnedFd> {
     open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
 }
 
-/// Opens the file `name` in `dir` for reading; a symlink there is an error.
+/// Opens the file `name` in `dir` for reading; a symlink there is an error. As
+/// [`open_read`] it never waits.
 ///
 /// # Errors
 /// Those of openat(2).
 pub fn open_read_at(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    open_at(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW)
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    open_at(dir, name, flags | OFlags::NOFOLLOW)
 }
 
 /// Opens an existing file for reading and writing.

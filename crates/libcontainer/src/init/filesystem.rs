@@ -125,6 +125,7 @@ impl Build<'_> {
     /// `remount`: what is mounted there gets new parameters and attributes.
     pub(super) fn remount(&mut self, op: &MountOp, parameters: &[FsParameter]) -> StepResult {
         let target = super::mounts::look_up(self.root()?, op)
+            .and_then(|found| self.check_target(op, &found).map(|()| found))
             .map_err(|error| self.about("destination", error))?;
         if !parameters.is_empty() {
             let context = FsContext::pick(target.as_fd())?;

@@ -247,9 +247,7 @@ impl Build<'_> {
             | InitOp::MakeWorkingDirectory { .. }
             | InitOp::OpenWorkingDirectory { .. } => Ok(self.arrange(op)?),
             InitOp::ProtectPath { path } => Ok(self.protect(path)?),
-            InitOp::MaskPath { path, null, label } => {
-                Ok(self.mask(path, *null, label.as_deref())?)
-            }
+            InitOp::MaskPath { path, label } => Ok(self.mask(path, label.as_deref())?),
             InitOp::SetUmask(mask) => {
                 process::set_umask(*mask);
                 Ok(())

@@ -130,7 +130,7 @@ impl Build<'_> {
     /// The plan refused targets on and below /proc by their names. A symlink of the
     /// image can lead there under another name: judged by what was found
     /// (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881).
-    fn check_target(&mut self, op: &MountOp, target: &OwnedFd) -> kernel::Result<()> {
+    pub(super) fn check_target(&mut self, op: &MountOp, target: &OwnedFd) -> kernel::Result<()> {
         let stat = fs::stat(target.as_fd())?;
         let is_kernels = matches!(
             &op.source,

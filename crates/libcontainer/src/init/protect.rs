@@ -8,10 +8,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::mount::{self, MountAttributes};
 use kernel::{Errno, fs};
-use plan::Slot;
 
-use super::Build;
 use super::filesystem::new_tmpfs;
+use super::{Build, refuse};
+
+/// What reads as empty and takes everything.
+const NULL: &str = "/dev/null";
 
 impl Build<'_> {
     /// A clone of the tree below it, read-only, over itself. Its other attributes
@@ -25,32 +27,35 @@ impl Build<'_> {
         mount::move_mount(tree.as_fd(), target.as_fd())
     }
 
-    /// Files become the host's /dev/null (the container's may be a lie), directories
-    /// one empty file system of this container.
-    pub(super) fn mask(
-        &mut self,
-        path: &str,
-        null: Slot,
-        label: Option<&str>,
-    ) -> kernel::Result<()> {
+    /// Files become the container's /dev/null, directories one empty file system of
+    /// this container. Neither is the host's: with CAP_SYS_ADMIN a mask can be made
+    /// writable, and then mode, owner and times of a node of the host would change.
+    pub(super) fn mask(&mut self, path: &str, label: Option<&str>) -> kernel::Result<()> {
         let Some(target) = self.existing(path)? else {
             return Ok(());
         };
         let cover = if fs::stat(target.as_fd())?.kind == fs::FileKind::Directory {
             self.empty_directory(label)?
         } else {
-            self.null(null)?
+            self.null()?
         };
         mount::move_mount(cover.as_fd(), target.as_fd())
     }
 
-    /// The first is the tree the parent opened, the others are clones of it: a tree
-    /// that is never attached costs an RCU grace period when it is closed.
-    fn null(&mut self, slot: Slot) -> kernel::Result<OwnedFd> {
+    /// The first is a clone of the node that is there, which the image may have put
+    /// there: it is held by a descriptor and verified to be the null device
+    /// (CVE-2025-31133, CVE-2025-62161). The others are clones of the first.
+    fn null(&mut self) -> kernel::Result<OwnedFd> {
         if let Some(first) = &self.null {
             return mount::open_tree_fd(first.as_fd(), false);
         }
-        let first = self.slots.take(slot)?;
+        let node = self.root()?.look_up_no_follow(NULL)?;
+        let stat = fs::stat(node.as_fd())?;
+        if stat.kind != fs::FileKind::Char || stat.rdev != (1, 3) {
+            let what = format!("{NULL} in the root is not the device 1:3, so it hides nothing");
+            return Err(refuse(Errno::NODEV, what));
+        }
+        let first = mount::open_tree_fd(node.as_fd(), false)?;
         mount::set_attributes(first.as_fd(), false, &read_only())?;
         self.null = first.try_clone().ok();
         Ok(first)

@@ -274,9 +274,7 @@ impl StubSteps<'_> {
 /// `run`: opens the gate and waits for the program to be executed, which closes
 /// the conversation, or for the reason why it was not.
 pub(crate) fn after_ready(conversation: &Conversation<'_>) -> Result<()> {
-    if super::has_late_steps(conversation.plan) {
-        conversation.go()?;
-    }
+    conversation.go()?;
     match conversation
         .channel
         .receive()

@@ -5,7 +5,7 @@
 
 use std::os::fd::AsFd;
 
-use kernel::{pidfd, socket};
+use kernel::{pidfd, seccomp, socket};
 use plan::{LastOp, SeccompListener, Step};
 use serde::Serialize;
 
@@ -63,6 +63,8 @@ pub(super) fn hand_over(
 fn send(agent: &str, message: &[u8], number: i32, init: &Init) -> kernel::Result<()> {
     let socket = socket::connect_stream(agent)?;
     let listener = pidfd::get_fd(init.pidfd.as_fd(), number)?;
+    // The number came in a message: an agent trusted by us is given nothing else.
+    seccomp::verify_listener(listener.as_fd())?;
     socket::send_with_fd(socket.as_fd(), message, listener.as_fd())
 }
 

@@ -43,13 +43,6 @@ pub(crate) fn steps_of(plan: &Plan, phase: ParentPhase) -> impl Iterator<Item = 
         .inspect(|step| trace(step))
 }
 
-/// Whether the parent has something to do to an init that is done: then the stub
-/// of a `run` waits for it.
-pub(crate) fn has_late_steps(plan: &Plan) -> bool {
-    let late = |step: &Step<ParentOp>| step.op.phase() == ParentPhase::Ready;
-    plan.parent.iter().any(late)
-}
-
 /// A child that somebody told us of. Strangers in a joined pid namespace may have
 /// had their hands on who spoke: a pid of theirs would be killed with the container.
 pub(crate) fn open_child(pid: i32) -> kernel::Result<OwnedFd> {

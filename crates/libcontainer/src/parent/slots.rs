@@ -147,9 +147,6 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
             user_namespace,
             recursive,
         } => map_mount(slots.get(*tree)?, slots.get(*user_namespace)?, *recursive)?,
-        ParentOp::OpenNull { slot } => {
-            slots.put(*slot, open_device("/dev/null", DeviceKind::Char, (1, 3))?);
-        }
         ParentOp::SetTimeOffset {
             clock,
             seconds,

@@ -160,8 +160,7 @@ fn slots(ops: &[(String, ParentOp)]) -> Vec<usize> {
     let slot = |op: &ParentOp| match op {
         ParentOp::OpenRoot { slot, .. }
         | ParentOp::OpenMountSource { slot, .. }
-        | ParentOp::OpenHostDevice { slot, .. }
-        | ParentOp::OpenNull { slot } => Some(slot.0),
+        | ParentOp::OpenHostDevice { slot, .. } => Some(slot.0),
         _ => None,
     };
     ops.iter().filter_map(|(_, op)| slot(op)).collect()

@@ -4,7 +4,7 @@ use super::Context;
 use super::labels;
 use super::rootfs::{clean, has_own_mounts, refuse_without_own_mounts};
 use crate::error::quote;
-use crate::{ConfigPath, InitOp, ParentOp, PlanError};
+use crate::{ConfigPath, InitOp, PlanError};
 
 /// Adds the steps of this chapter.
 pub(crate) fn build(context: &mut Context<'_>) {
@@ -17,17 +17,10 @@ pub(crate) fn build(context: &mut Context<'_>) {
     }
     let at = ConfigPath::new("linux.maskedPaths");
     let masked = paths(context, linux.masked_paths().as_deref(), &at);
-    if masked.is_empty() {
-        return;
-    }
-    // One node of the host for all of them, opened where no image can forge it
-    // (CVE-2025-31133).
-    let null = context.slot();
-    context.parent(at, ParentOp::OpenNull { slot: null });
     let label = labels::mask_label(context);
     for (from, path) in masked {
         let label = label.clone();
-        context.init(from, InitOp::MaskPath { path, null, label });
+        context.init(from, InitOp::MaskPath { path, label });
     }
 }
 

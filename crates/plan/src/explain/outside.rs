@@ -33,7 +33,6 @@ impl<'a> Sources<'a> {
                     ..
                 } => (slot, path.as_str(), *recursive),
                 ParentOp::OpenHostDevice { slot, path, .. } => (slot, path.as_str(), false),
-                ParentOp::OpenNull { slot } => (slot, "/dev/null", false),
                 ParentOp::OpenProcfs { slot, .. } => (slot, "that procfs", false),
                 _ => continue,
             };
@@ -85,10 +84,6 @@ pub(super) fn say(op: &ParentOp) -> String {
                 ""
             };
             format!("map the owners of files in that tree{all}")
-        }
-        ParentOp::OpenNull { .. } => {
-            let device = number(DeviceKind::Char, 1, 3);
-            format!("open the host's /dev/null, verified to be {device}")
         }
         ParentOp::WriteIdMap { groups, map } => say_map(*groups, map),
         ParentOp::SetTimeOffset {

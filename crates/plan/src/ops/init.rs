@@ -158,8 +158,6 @@ pub enum InitOp {
     MaskPath {
         /// Absolute path.
         path: String,
-        /// The host's `/dev/null`, for files.
-        null: Slot,
         /// `linux.mountLabel`, for directories.
         label: Option<String>,
     },

@@ -95,11 +95,6 @@ pub enum ParentOp {
         /// Minor number.
         minor: u32,
     },
-    /// Opens the host's `/dev/null` and verifies that it is 1:3; the source of masks.
-    OpenNull {
-        /// Where it goes.
-        slot: Slot,
-    },
     /// Writes `/proc/<init>/uid_map` or `gid_map` (and `setgroups` when unprivileged).
     WriteIdMap {
         /// `gid_map` when true, `uid_map` when false.
@@ -163,7 +158,6 @@ impl ParentOp {
             | Self::OpenProcfs { .. }
             | Self::MakeUserNamespace { .. }
             | Self::MapMount { .. }
-            | Self::OpenNull { .. }
             | Self::MakeResctrlGroup(_)
             | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
             Self::WriteIdMap { .. } => ParentPhase::IdMap,

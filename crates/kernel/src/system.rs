@@ -36,10 +36,14 @@ pub fn kernel_release() -> String {
 
 /// What random(4) calls the boot id: another one after each boot. Empty where
 /// /proc does not show it.
-#[must_use]
-pub fn boot_id() -> String {
-    let id = crate::fs::read_file("/proc/sys/kernel/random/boot_id", 64).unwrap_or_default();
-    String::from_utf8_lossy(&id).trim_end().to_owned()
+///
+/// # Errors
+/// Those of open(2) and read(2): not to know it is not to be another boot.
+pub fn boot_id() -> Result<String> {
+    match crate::fs::read_file("/proc/sys/kernel/random/boot_id", 64) {
+        Err(error) if error.errno() == Errno::NOENT => Ok(String::new()),
+        id => Ok(String::from_utf8_lossy(&id?).trim_end().to_owned()),
+    }
 }
 
 /// The machine as the kernel names it: `x86_64`, `aarch64`, ...

@@ -158,7 +158,7 @@ fn build_parts<'a>(
     finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
 ) -> Result<State> {
     undo.directory.save_config(&options.config)?;
-    let mut state = State::new(plan);
+    let mut state = State::new(plan)?;
     if plan.cgroup.manager == CgroupManager::Cgroupfs {
         undo.directory.save_claim(&state)?;
         state.cgroup.inode = make_cgroup(plan, undo)?;

@@ -6,7 +6,7 @@ use plan::cgroup::CgroupPlan;
 use plan::{Hook, LastOp, Plan, Step};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Doing, Result};
 
 /// Version of [`State`]'s layout. A state of another version is refused, by name.
 pub const STATE_VERSION: u32 = 1;
@@ -117,15 +117,18 @@ impl From<&CgroupPlan> for CgroupState {
 
 impl State {
     /// The state of a container whose init is not born yet.
-    pub(crate) fn new(plan: &Plan) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When the boot id cannot be read.
+    pub(crate) fn new(plan: &Plan) -> Result<Self> {
+        Ok(Self {
             version: STATE_VERSION,
             oci_version: plan.oci_version.clone(),
             id: plan.id.clone(),
             pid: NOT_YET,
             start_time: 0,
             pidfd_inode: 0,
-            boot_id: kernel::system::boot_id(),
+            boot_id: boot_id()?,
             bundle: plan.bundle.clone(),
             rootfs: plan.rootfs.clone(),
             created: kernel::time::utc_now(),
@@ -141,7 +144,7 @@ impl State {
             after_gate: AfterGate::from(plan),
             poststart: plan.poststart.clone(),
             poststop: plan.poststop.clone(),
-        }
+        })
     }
 
     /// A handle on the container's control groups.
@@ -155,7 +158,7 @@ impl State {
     /// # Errors
     /// When it cannot be looked at.
     pub(crate) fn own_cgroup(&self) -> Result<Option<libcgroups::Cgroup>> {
-        if !self.has_cgroup() || !self.is_of_this_boot() {
+        if !self.has_cgroup() || !self.is_of_this_boot()? {
             return Ok(None);
         }
         let cgroup = self.open_cgroup();
@@ -168,14 +171,21 @@ impl State {
     }
 
     /// Whether the numbers in it mean anything: pids and inodes begin anew with a boot.
-    pub(crate) fn is_of_this_boot(&self) -> bool {
-        self.boot_id == kernel::system::boot_id()
+    ///
+    /// # Errors
+    /// When the boot id cannot be read.
+    pub(crate) fn is_of_this_boot(&self) -> Result<bool> {
+        Ok(self.boot_id == boot_id()?)
     }
 
     /// Whether this program manages its control groups.
     pub(crate) fn has_cgroup(&self) -> bool {
         self.cgroup.manager == plan::cgroup::CgroupManager::Cgroupfs
     }
+}
+
+fn boot_id() -> Result<String> {
+    kernel::system::boot_id().doing(|| "boot id".to_owned())
 }
 
 /// The OCI state as hooks read it on their standard input (runtime.md, "State").

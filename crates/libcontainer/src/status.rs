@@ -70,7 +70,7 @@ pub(crate) fn derive(directory: &ContainerDirectory<'_>, loaded: &Loaded) -> Res
 /// have been given to a stranger, and after a boot so may all that goes with it.
 pub(crate) fn init_is_alive(state: &State) -> Result<bool> {
     // Never the machine's own init, whoever wrote its number down.
-    if state.pid <= 1 || !state.is_of_this_boot() {
+    if state.pid <= 1 || !state.is_of_this_boot()? {
         return Ok(false);
     }
     match is_init(state) {

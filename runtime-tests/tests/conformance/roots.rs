@@ -25,7 +25,7 @@ fn debian(case: &Case) -> PathBuf {
     let script = format!(
         "set -e; exec 9>{lock}; flock 9; test -e {root}.done && exit 0; rm -rf {root}; \
          mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -m1 '/debian$'); \
-         unshare --mount --propagation private debootstrap --variant=minbase bookworm {root} ${{mirror:-http://deb.debian.org/debian}} >/dev/null; \
+         unshare --mount --propagation private debootstrap --variant=minbase bookworm {root} $mirror >/dev/null; \
          rm -rf {root}/var/cache/apt/archives/*.deb; touch {root}.done",
         lock = lock.display(),
         root = root.display(),

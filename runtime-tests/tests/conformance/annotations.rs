@@ -63,4 +63,5 @@ fn a_pidfd_is_sent(case: &mut Case) {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
     let wanted = format!("Pid:\t{}", case.pid(&id));
     assert!(info.lines().any(|line| line == wanted), "{info}");
+    case.destroy(&id);
 }

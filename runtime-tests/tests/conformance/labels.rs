@@ -121,6 +121,7 @@ fn apparmor_profile_holds_for_exec(case: &mut Case) {
     let id = launch(case, &mut bundle);
     let found = exec(case, &[], &id, &["/bin/sh", "-c", LINE]).run().ok();
     assert_eq!(found.stdout.trim_end(), profile.enforced());
+    case.destroy(&id);
 }
 
 #[convention("exec --apparmor: the profile of the process.")]
@@ -137,6 +138,7 @@ fn apparmor_profile_of_exec(case: &mut Case) {
         .run()
         .ok();
     assert_eq!(found.stdout.trim_end(), other.enforced());
+    case.destroy(&id);
 }
 
 /// Everything is, where there is no AppArmor.

@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance abuse engines mutation matrix matrix-page bench man install clean build-deps test-deps help
+.PHONY: build release demo test lint fmt conformance abuse engines mutation matrix matrix-page bench bench-page man install clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -77,13 +77,13 @@ matrix-page: ## docs/conformance.md again, from the reports of the last `make ma
 	    $(MATRIX)/corten.json $(MATRIX)/runc.json $(MATRIX)/crun.json > $(MATRIX)/page.md
 	cp $(MATRIX)/page.md docs/conformance.md
 
-# crun in the v1 view, as above. ARGS goes to every run.
 BENCH = RUNTIME="$(CURDIR)/$(OUT)/release/corten" $(CARGO) run --locked -q --release -p runtime-tests --bin bench --
 
-bench: test-deps release ## start-up of a container: corten, runc, crun and a floor, in interleaved runs
-	$(BENCH) --view v1 $(ARGS)
-	$(BENCH) --view v2 $(ARGS)
-	$(BENCH) --view v1 --config docker $(ARGS)
+bench: test-deps release ## every command: corten, runc, crun and the floor, interleaved; ARGS=--quick takes three minutes
+	$(BENCH) --json target/bench.json $(ARGS)
+
+bench-page: ## puts the figures of the last `make bench` into docs/performance.md
+	$(BENCH) page target/bench.json docs/performance.md docs/performance.svg
 
 man: build-deps ## man pages and completions in target/assets
 	$(CARGO) run --locked -q -p corten --example assets -- target/assets

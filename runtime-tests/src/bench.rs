@@ -1,7 +1,8 @@
-//! The bundle that benchmarks run, and the directories of their contestants.
+//! The bundles that benchmarks run, and the directories of their contestants.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -12,19 +13,29 @@ use crate::bundle::{Bundle, fill_store};
 pub struct Bench {
     directory: TempDir,
     states: TempDir,
-    bundle: Bundle,
     token: String,
 }
 
+/// What the container of a benchmark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// The `spec` template's config with `/bin/true`.
+    True,
+    /// The same with a program that stays.
+    Sleep,
+    /// 30 bind mounts, Docker's seccomp profile, limits; `/bin/true`.
+    Docker,
+    /// `/bin/true` with this memory limit, in bytes.
+    Limited(u64),
+}
+
 impl Bench {
-    /// A busybox bundle: the `spec` template's config, or a Docker-like one with
-    /// 30 bind mounts and its seccomp profile.
-    pub fn new(docker: bool) -> Self {
+    /// The bundles of one benchmark, in directories that go with it.
+    pub fn new() -> Self {
         let directory = tempfile::Builder::new()
             .prefix("rtb")
             .tempdir()
             .expect("a directory");
-        let store = directory.path().join("store");
         let token = directory
             .path()
             .file_name()
@@ -32,20 +43,7 @@ impl Bench {
             .to_string_lossy()
             .replace('.', "");
         // The probe is not run: busybox stands in for it.
-        fill_store(&store, "/bin/busybox");
-        let mut bundle = Bundle::make(
-            &directory.path().join("bundle"),
-            &store,
-            &format!("/{token}"),
-        );
-        bundle
-            .config
-            .set("/root/readonly", json!(true))
-            .args(&["/bin/true"]);
-        if docker {
-            make_docker_like(&mut bundle, directory.path());
-        }
-        bundle.write();
+        fill_store(&directory.path().join("store"), "/bin/busybox");
         let states = tempfile::Builder::new()
             .prefix("rtb")
             .tempdir_in("/dev/shm")
@@ -53,7 +51,6 @@ impl Bench {
         Self {
             directory,
             states,
-            bundle,
             token,
         }
     }
@@ -63,14 +60,49 @@ impl Bench {
         self.directory.path()
     }
 
-    /// The bundle's path.
-    pub fn bundle(&self) -> &Path {
-        &self.bundle.path
+    /// The bundle of this kind, made when it is first asked for.
+    pub fn bundle(&self, contents: Contents) -> PathBuf {
+        let name = match contents {
+            Contents::True => "true".to_owned(),
+            Contents::Sleep => "sleep".to_owned(),
+            Contents::Docker => "docker".to_owned(),
+            Contents::Limited(bytes) => format!("limited-{bytes}"),
+        };
+        let path = self.directory().join(name);
+        if !path.exists() {
+            self.make_bundle(&path, contents);
+        }
+        path
     }
 
-    /// A fresh id.
-    pub fn id(&self, name: &str, round: usize) -> String {
-        format!("{}-{name}-{round}", self.token)
+    fn make_bundle(&self, path: &Path, contents: Contents) {
+        let store = self.directory().join("store");
+        let mut bundle = Bundle::make(path, &store, "");
+        // Each contestant puts each container where it does by default.
+        bundle
+            .config
+            .remove("/linux", "cgroupsPath")
+            .set("/root/readonly", json!(true))
+            .args(&["/bin/true"]);
+        match contents {
+            Contents::True => {}
+            Contents::Sleep => {
+                bundle.config.args(&["/bin/sleep", "1000"]);
+                // Tells the floor, which reads no config.
+                fs::write(path.join("sleeps"), "").expect("a mark");
+            }
+            Contents::Docker => make_docker_like(&mut bundle, self.directory()),
+            Contents::Limited(bytes) => {
+                let memory = json!({"limit": bytes});
+                bundle.config.set("/linux/resources/memory", memory);
+            }
+        }
+        bundle.write();
+    }
+
+    /// A fresh id, unique on the machine.
+    pub fn id(&self, name: &str, number: usize) -> String {
+        format!("{}-{name}-{number}", self.token)
     }
 
     /// The state root of a contestant, on a tmpfs as /run is on any host.
@@ -81,6 +113,30 @@ impl Bench {
         }
         path
     }
+
+    /// One of the C programs in `floor/`, compiled.
+    pub fn c_program(&self, name: &str) -> String {
+        compile(name, self.directory())
+    }
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Compiles `floor/<name>.c` into the directory; its path.
+pub fn compile(name: &str, directory: &Path) -> String {
+    let source = format!("{}/floor/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let binary = directory.join(name);
+    let mut cc = Command::new("cc");
+    cc.args(["-static", "-O2", "-w", "-o"])
+        .arg(&binary)
+        .arg(&source);
+    let status = cc.status().expect("cc can be executed");
+    assert!(status.success(), "{source} does not compile");
+    binary.to_string_lossy().into_owned()
 }
 
 fn make_docker_like(bundle: &mut Bundle, directory: &Path) {
@@ -96,5 +152,10 @@ fn make_docker_like(bundle: &mut Bundle, directory: &Path) {
     }
     let profile = include_str!("../tests/fixtures/docker-seccomp.json");
     let profile = serde_json::from_str(profile).expect("the profile is JSON");
-    bundle.config.set("/linux/seccomp", profile);
+    bundle
+        .config
+        .set("/linux/seccomp", profile)
+        .set("/linux/resources/memory", json!({"limit": 256 << 20}))
+        .set("/linux/resources/pids", json!({"limit": 512}))
+        .set("/linux/resources/cpu", json!({"shares": 512}));
 }

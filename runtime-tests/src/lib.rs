@@ -27,7 +27,7 @@ mod suite;
 mod test;
 mod view;
 
-pub use bench::Bench;
+pub use bench::{Bench, Contents, compile};
 pub use bundle::{Bundle, Config};
 pub use case::{Case, skip};
 pub use command::{Finished, Program, Running, wait_exit};

@@ -16,6 +16,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use libcontainer::timeline::Recorder;
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
@@ -34,18 +35,21 @@ struct Inner {
     sink: Option<Sink>,
     format: Option<LogFormat>,
     level: LogLevel,
+    /// `--timings` wants every event, whatever the log does.
+    timeline: Option<Recorder>,
     /// Warnings that wait for the outcome; only with a sink and without a level
     /// that was asked for.
     held: Option<Mutex<Vec<Line>>>,
 }
 
 impl Log {
-    /// Opens the log that the options ask for. Nothing is installed when they ask
-    /// for none: the common case pays nothing.
+    /// Opens the log that the options ask for, and has a timeline recorded where one
+    /// is given. Nothing is installed when they ask for none: the common case pays
+    /// nothing.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(global: &Global) -> Result<Self, CommandError> {
+    pub fn open(global: &Global, timeline: Option<Recorder>) -> Result<Self, CommandError> {
         let log = global.log.as_deref().filter(|name| !name.is_empty());
         let sink = log.map(Sink::open).transpose()?;
         let asked = if global.debug {
@@ -62,9 +66,10 @@ impl Log {
             }),
             sink,
             format: global.log_format,
+            timeline,
             held,
         });
-        if inner.level > LogLevel::Error {
+        if inner.level > LogLevel::Error || inner.timeline.is_some() {
             let dispatch = Dispatch::new(Tracer(Arc::clone(&inner)));
             // Fails only when there is one already.
             let _ = tracing::dispatcher::set_global_default(dispatch);
@@ -90,11 +95,17 @@ impl Log {
             sink,
             format,
             level: LogLevel::Error,
+            timeline: None,
             held: None,
         };
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// The timeline, if one is recorded.
+    pub fn timeline(&self) -> Option<&Recorder> {
+        self.inner.timeline.as_ref()
     }
 
     /// The command succeeded: what waited is written.
@@ -177,7 +188,7 @@ struct Tracer(Arc<Inner>);
 
 impl Subscriber for Tracer {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.wants(metadata.level())
+        self.0.timeline.is_some() || self.0.wants(metadata.level())
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -192,6 +203,12 @@ impl Subscriber for Tracer {
         let inner = &self.0;
         let mut fields = Fields::default();
         event.record(&mut fields);
+        if let Some(timeline) = &inner.timeline {
+            fields.note(timeline);
+        }
+        if !inner.wants(event.metadata().level()) {
+            return;
+        }
         let level = level_of(event.metadata().level());
         let line = inner.line(level, &fields.message, &fields.others);
         match inner.held.as_ref().map(Mutex::lock) {
@@ -210,6 +227,16 @@ impl Subscriber for Tracer {
 struct Fields {
     message: String,
     others: Vec<(&'static str, String)>,
+}
+
+impl Fields {
+    /// An event with a `track` begins one: init says so of itself.
+    fn note(&self, timeline: &Recorder) {
+        if let Some((_, track)) = self.others.iter().find(|(name, _)| *name == "track") {
+            timeline.enter_track(track);
+        }
+        timeline.note(&self.message);
+    }
 }
 
 impl Visit for Fields {

@@ -11,6 +11,7 @@ mod report;
 mod single_dash;
 mod sink;
 mod table;
+mod timings;
 mod usage;
 
 use std::ffi::OsString;
@@ -18,9 +19,11 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Parser};
+use libcontainer::timeline::Recorder;
 
-use crate::cli::{Cli, LogFormat};
+use crate::cli::{Cli, Global, LogFormat};
 use crate::log::Log;
+use crate::report::CommandError;
 
 fn main() -> ExitCode {
     let words = single_dash::normalize(std::env::args_os().collect());
@@ -35,14 +38,19 @@ fn carry_out(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
     let (name, id) = command.subject();
     let id = id.map(str::to_owned);
-    let log = match Log::open(&global) {
+    let timings = command.timings().map(str::to_owned);
+    let log = match open_log(&global, timings.is_some()) {
         Ok(log) => log,
         Err(error) => {
             Log::standard().fail(&report::describe(name, id.as_deref(), &error));
             return report::failure_of(name);
         }
     };
-    match commands::carry_out(&global, command) {
+    let done = commands::carry_out(&global, command).and_then(|code| {
+        tell_timings(&log, timings.as_deref())?;
+        Ok(code)
+    });
+    match done {
         Ok(code) => {
             log.release();
             code
@@ -54,6 +62,18 @@ fn carry_out(cli: Cli) -> ExitCode {
             log.fail(&report::describe(name, id.as_deref(), &error));
             report::failure_of(name)
         }
+    }
+}
+
+fn open_log(global: &Global, with_timeline: bool) -> Result<Log, CommandError> {
+    let timeline = with_timeline.then(Recorder::new).transpose()?;
+    Log::open(global, timeline)
+}
+
+fn tell_timings(log: &Log, destination: Option<&str>) -> Result<(), CommandError> {
+    match (log.timeline(), destination) {
+        (Some(timeline), Some(destination)) => timings::tell(timeline, destination),
+        _ => Ok(()),
     }
 }
 

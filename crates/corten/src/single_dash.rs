@@ -11,7 +11,9 @@ use crate::cli::Cli;
 /// everything else stays as it is, and so does what follows the id of `exec` and `ps`.
 pub fn normalize(words: Vec<OsString>) -> Vec<OsString> {
     if words.iter().skip(1).any(|word| name_of(word).is_some()) {
-        let program = Cli::command();
+        let mut program = Cli::command();
+        // The options of the commands are defined late.
+        program.build();
         return rewrite(&program, words);
     }
     words

@@ -21,6 +21,15 @@ pub fn sealed_memfd(name: &str, pieces: &[&[u8]]) -> Result<OwnedFd> {
     Ok(fd)
 }
 
+/// An empty memory file for notes that a process and its children share.
+///
+/// # Errors
+/// `memfd_create(2)`.
+pub fn shared_memfd(name: &str) -> Result<OwnedFd> {
+    rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)
+        .map_err(|e| Error::new(e, format!("memfd_create({name:?}, MFD_CLOEXEC)")))
+}
+
 fn create(name: &str) -> Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Linux 6.3 wants to be told and warns otherwise; before, the flag is EINVAL.

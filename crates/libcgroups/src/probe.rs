@@ -32,11 +32,12 @@ const V1_CONTROLLERS: [&str; 15] = [
 ];
 
 /// Looks at `/sys/fs/cgroup`. A caller without privileges over the host's cgroups
-/// is also told which one is delegated to it.
+/// (`privileged`: root, and of the first user namespace) is also told which one is
+/// delegated to it.
 ///
 /// # Errors
 /// Those of opening and reading what is there. A host without cgroups is none.
-pub fn probe() -> Result<CgroupFacts, CgroupError> {
+pub fn probe(privileged: bool) -> Result<CgroupFacts, CgroupError> {
     let mut facts = CgroupFacts {
         mode: CgroupMode::None,
         v2_mount: None,
@@ -56,7 +57,7 @@ pub fn probe() -> Result<CgroupFacts, CgroupError> {
         probe_v1(root.as_fd(), &mut facts)?;
     }
     if let Some(mount) = facts.v2_mount.clone()
-        && !is_privileged()
+        && !privileged
         && let Some(path) = delegated(&mount)
     {
         let dir = fs::open_directory(&format!("{mount}{path}"))?;
@@ -64,13 +65,6 @@ pub fn probe() -> Result<CgroupFacts, CgroupError> {
         facts.delegated = Some(path);
     }
     Ok(facts)
-}
-
-/// Root, and of the first user namespace: it maps every id to itself.
-fn is_privileged() -> bool {
-    let map = fs::read_file("/proc/self/uid_map", FILE_LIMIT).unwrap_or_default();
-    let map = String::from_utf8_lossy(&map).into_owned();
-    identity::effective_uid() == 0 && map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 fn controllers(dir: BorrowedFd<'_>) -> kernel::Result<Vec<String>> {

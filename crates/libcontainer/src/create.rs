@@ -157,6 +157,7 @@ fn build_parts<'a>(
     terminal: &mut TerminalSink,
     finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
 ) -> Result<State> {
+    tracing::debug!("save the configuration and the claim");
     undo.directory.save_config(&options.config)?;
     let mut state = State::new(plan)?;
     if plan.cgroup.manager == CgroupManager::Cgroupfs {
@@ -179,7 +180,9 @@ fn build_parts<'a>(
         net_devices: None,
         running: None,
     };
+    tracing::debug!("wait until init is ready");
     let done = conversation.until_ready(init);
+    tracing::debug!("init is ready");
     undo.hooks_began = conversation.hooks_began;
     undo.net_devices = conversation.net_devices.take();
     done?;
@@ -201,12 +204,14 @@ fn build_parts<'a>(
 
 /// Opens what init inherits, seals the stub, clones. The child never returns.
 fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'static str>)> {
+    tracing::debug!("open what init inherits");
     let slots = parent::open_slots(plan)?;
     let gated = plan.last.iter().any(|step| step.op == LastOp::AwaitStart);
     let gate = gated.then(|| undo.directory.make_gate()).transpose()?;
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
     let descriptors = StubDescriptors::new(theirs, gate, kept_descriptors(plan))?;
     let stub = script::seal(plan, &descriptors)?;
+    tracing::debug!("clone init");
     let cgroup = undo.cgroup.as_ref();
     let tasks = match cgroup {
         Some(cgroup) => cgroup.tasks_files()?,
@@ -245,6 +250,7 @@ fn return_to_own_time() -> Result<()> {
 /// Makes the cgroup and puts its limits in force before anything runs in it; returns
 /// its inode number.
 fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
+    tracing::debug!("make the control group");
     let cgroup = libcgroups::create(&plan.cgroup)?;
     let cgroup = undo.cgroup.insert(cgroup);
     cgroup.apply(&plan.cgroup.settings)?;
@@ -267,6 +273,7 @@ fn make_resctrl(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
 
 /// Writes what a later `delete --force` needs should we be killed from here on.
 fn save_state(state: &mut State, directory: &ContainerDirectory<'_>, init: &Init) -> Result<()> {
+    tracing::debug!("save the state");
     let doing = || format!("state of process {}", init.pid);
     let stat = kernel::procfs::read_process_stat(init.pid).doing(doing)?;
     state.pid = init.pid;

@@ -15,19 +15,21 @@ use crate::error::{Doing, Result};
 pub fn probe() -> Result<HostFacts> {
     let (bounding, last) = caps::bounding().doing(|| "bounding set".to_owned())?;
     let current = caps::current().doing(|| "capabilities".to_owned())?;
+    let effective_uid = identity::effective_uid();
+    let in_user_namespace = crate::caller::in_user_namespace();
     let lsm = active_lsms();
     Ok(HostFacts {
         kernel: system::kernel_version(),
-        effective_uid: identity::effective_uid(),
+        effective_uid,
         effective_gid: identity::effective_gid(),
-        in_user_namespace: crate::caller::in_user_namespace(),
+        in_user_namespace,
         bounding_capabilities: bounding,
         effective_capabilities: current.effective,
         last_capability: last,
         apparmor_confined: lsm.contains(&Lsm::AppArmor) && is_confined(),
         lsm,
         resctrl: resctrl_mount(),
-        cgroup: libcgroups::probe()?,
+        cgroup: libcgroups::probe(effective_uid == 0 && !in_user_namespace)?,
     })
 }
 

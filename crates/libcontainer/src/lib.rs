@@ -35,6 +35,7 @@ mod status;
 mod store;
 mod sync;
 mod terminal;
+pub mod timeline;
 
 pub use bundle::{read_config, read_process, resolve_bundle};
 pub use caller::default_root;

@@ -63,6 +63,7 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
 /// Stays until init ends, then removes the container.
 fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitStatus> {
     let terminal = std::mem::replace(&mut built.terminal, TerminalSink::None);
+    tracing::debug!("the program runs");
     let status = foreground::attend(built.init.pidfd.as_fd(), terminal, signals)?;
     if !keep {
         clean_up(&built)?;
@@ -76,12 +77,14 @@ fn clean_up(built: &Built<'_>) -> Result<()> {
         Err(Error::NotFound(_)) => return Ok(()),
         locked => locked?,
     }
+    tracing::debug!("remove the control group");
     if let Some(cgroup) = &built.cgroup {
         if !built.state.pid_namespace_is_private {
             cgroup.kill_all()?;
         }
         cgroup.remove()?;
     }
+    tracing::debug!("remove the state");
     built.directory.remove()?;
     match run_poststop(&built.state) {
         // A failing poststop hook must not hide how the program ended.

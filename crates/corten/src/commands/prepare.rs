@@ -34,6 +34,7 @@ pub enum Until {
 /// # Errors
 /// Everything that can be found out before anything is done.
 pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepared, CommandError> {
+    tracing::debug!("read the configuration");
     check_id(&args.id)?;
     let listen_fds = listen_fds();
     let request = Request {
@@ -51,8 +52,11 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
     let config = libcontainer::read_config(&request.bundle, &args.config)?;
     // What the caller leaked to us is not the container's.
     libcontainer::seal_descriptors(request.preserve_fds)?;
+    tracing::debug!("decode the configuration");
     let spec = plan::spec::load(&config).map_err(Error::Config)?;
+    tracing::debug!("probe the machine");
     let host = libcontainer::host::probe()?;
+    tracing::debug!("plan");
     let plan = plan::build(&spec, &request, &host).map_err(Error::Config)?;
     for warning in &plan.warnings {
         tracing::warn!("{}: {}", warning.path, warning.text);
@@ -63,6 +67,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         console_socket: args.console_socket,
         pidfd_socket: args.pidfd_socket.filter(|path| !path.is_empty()),
     };
+    tracing::debug!("open the state directory");
     let store = Store::open_or_make(&root(global)?)?;
     Ok(Prepared {
         store,

@@ -33,7 +33,7 @@ pub fn run_in_every_view(tests: &[Test]) -> ExitCode {
         .collect();
     if std::env::var_os(VIEW).is_some() {
         let (_, body) = tests.iter().find(|(name, _)| *name == words[0]).unwrap();
-        body(&libcgroups::probe().unwrap());
+        body(&libcgroups::probe(true).unwrap());
         return ExitCode::SUCCESS;
     }
     let Some(views) = views() else {
@@ -77,7 +77,7 @@ fn views() -> Option<&'static [View]> {
         println!("SKIPPED: making cgroups needs root");
         return None;
     }
-    match libcgroups::probe().unwrap().mode {
+    match libcgroups::probe(true).unwrap().mode {
         CgroupMode::None => {
             println!("SKIPPED: no cgroup file system at /sys/fs/cgroup");
             None

@@ -96,6 +96,7 @@ pub(crate) struct Build<'a> {
 
 /// Builds the container around this process and becomes its program's stub.
 pub(crate) fn run(inherited: Inherited<'_>) -> ! {
+    tracing::debug!(track = "init", "is born");
     let Inherited {
         plan,
         slots,
@@ -129,10 +130,11 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
     };
     let (step, error) = match failed {
         Some(failed) => failed,
-        None => (
-            plan.init.len().saturating_sub(1),
-            build.hand_off(&stub).into(),
-        ),
+        None => {
+            tracing::debug!("become the sealed stub");
+            let last = plan.init.len().saturating_sub(1);
+            (last, build.hand_off(&stub).into())
+        }
     };
     // If the parent has gone there is nobody to tell.
     let _ = channel.say(&message_of(step, error));

@@ -13,7 +13,7 @@ const CHAPTER: &str = "Docker: confinement";
 fn defaults(case: &mut Case) {
     story(case, |session, _| {
         let line = "grep -E '^(Cap|NoNew|Seccomp|Uid|Groups)' /proc/self/status; id; env | sort | grep -v HOSTNAME; \
-            pwd; cut -d' ' -f2-4 /proc/mounts | grep -v '^/ \\|cgroup\\|/proc/\\|^/sys/firm' | sort; cut -d' ' -f2 /proc/mounts | sort; ls -l /dev | cut -c1-10,40-; \
+            pwd; cut -d' ' -f2-4 /proc/mounts | grep -v '^/ \\|cgroup\\|/proc/\\|^/sys/firm' | sort; cut -d' ' -f2 /proc/mounts | sort; stat -c '%A %t:%T %N' /dev/*; \
             cat /proc/self/limits; cat /proc/sys/kernel/hostname | wc -c; umask; cat /proc/self/oom_score_adj; \
             find /sys/fs/cgroup -maxdepth 1 | sort";
         run(session, "--hostname box", line).ok();

@@ -87,7 +87,7 @@ fn on_terminal(session: &mut Session, line: &str) -> Finished {
     finished
 }
 
-const LOOK: &str = "tty; until stty size | grep ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; \
+const LOOK: &str = "tty; until stty size 2> /dev/null | grep ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; \
     ls -l /dev/console | cut -c1-10; echo $TERM";
 
 #[convention("run -t and exec -t: a terminal of the client's size that follows it.")]
@@ -106,8 +106,8 @@ fn terminal(case: &mut Case) {
         assert!(finished.stdout.contains("all"), "{}", finished.describe());
         session.note("exec -t", &finished.stdout);
         // The client hears of the new size by a signal.
-        let resized = "until stty size | grep ^30.100; do sleep 0.05; done; touch /ready; \
-            until stty size | grep ^40.90; do sleep 0.05; done";
+        let resized = "until stty size 2> /dev/null | grep ^30.100; do sleep 0.05; done; touch /ready; \
+            until stty size 2> /dev/null | grep ^40.90; do sleep 0.05; done";
         let line = format!(
             "(until $D exec box test -e /ready; do sleep 0.1; done; stty rows 40 cols 90 < /dev/tty) & \
             $D exec -t box sh -c '{resized}'"

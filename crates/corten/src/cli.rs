@@ -4,7 +4,16 @@
 //! Names, short forms and defaults are those engines use on every runtime
 //! (`tests` below holds them to that).
 
+use std::time::Duration;
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+#[path = "duration.rs"]
+mod duration;
+#[path = "cli_update.rs"]
+mod update;
+
+pub use update::Update;
 
 /// The first three lines are what engines parse: no later line may hold the word "version".
 const VERSION: &str = concat!(
@@ -164,6 +173,10 @@ pub enum Command {
     Pause(Pause),
     /// Let the processes of a paused container go on
     Resume(Resume),
+    /// Change the limits of a container
+    Update(Update),
+    /// Watch a container: what it uses, and when it is out of memory
+    Events(Events),
     /// Write a config.json to start from
     Spec(Spec),
     /// Print what this runtime can do, as JSON
@@ -189,6 +202,8 @@ impl Command {
             Self::Ps(args) => ("ps", args.words.first().map(String::as_str)),
             Self::Pause(args) => ("pause", Some(&args.id)),
             Self::Resume(args) => ("resume", Some(&args.id)),
+            Self::Update(args) => ("update", Some(&args.id)),
+            Self::Events(args) => ("events", Some(&args.id)),
             Self::Spec(_) => ("spec", None),
             Self::Features(_) => ("features", None),
             Self::Info(_) => ("info", None),
@@ -473,6 +488,23 @@ pub struct Resume {
     /// Name of the container
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// `corten events`
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// Time between two records of what it uses, as 5s, 500ms or 1m30s
+    #[arg(long, value_name = "DURATION", default_value = "5s",
+          value_parser = duration::parse)]
+    pub interval: Duration,
+
+    /// Print one record and return
+    #[arg(long)]
+    pub stats: bool,
 }
 
 /// `corten spec`

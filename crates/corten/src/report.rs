@@ -110,13 +110,31 @@ pub fn describe(command: &str, id: Option<&str>, error: &CommandError) -> String
 /// Those of write(2). A reader that has gone away (`corten list | head -1`) has
 /// what it wanted.
 pub fn print(text: &str) -> Result<(), CommandError> {
+    print_part(text).map(drop)
+}
+
+/// Whether somebody still reads what a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// As far as we know.
+    There,
+    /// It has closed its end of the pipe.
+    Gone,
+}
+
+/// [`print()`] for a command that goes on printing.
+///
+/// # Errors
+/// As there.
+pub fn print_part(text: &str) -> Result<Reader, CommandError> {
     let mut output = io::stdout().lock();
     match output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush())
     {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(CommandError::Output),
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(CommandError::Output(error)),
     }
 }
 

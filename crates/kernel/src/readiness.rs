@@ -1,13 +1,13 @@
 //! Waiting for descriptors: every wait of corten is a poll(2) of a pidfd, a socket,
 //! a fifo or a signalfd, never a sleep.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags};
 use rustix::fs::OFlags;
 
-use crate::{Error, Result, system};
+use crate::{Errno, Error, Result, system};
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy)]
@@ -57,4 +57,27 @@ pub fn wait_closed(writer: BorrowedFd<'_>) -> Result<()> {
     // POLLERR is always reported, and is what a pipe without readers gives its writers.
     let mut fds = [PollFd::from_borrowed_fd(writer, PollFlags::empty())];
     system::poll(&mut fds, None).map(drop)
+}
+
+/// A counter that the kernel adds to and that can be waited for, eventfd(2): close on
+/// exec, and never waits when it is read.
+///
+/// # Errors
+/// `EMFILE`, `ENFILE`, `ENOMEM`.
+pub fn event_counter() -> Result<OwnedFd> {
+    rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map_err(|e| Error::new(e, "eventfd2(0, EFD_CLOEXEC | EFD_NONBLOCK)"))
+}
+
+/// Takes what has been added to an [`event_counter`] since the last time.
+///
+/// # Errors
+/// Those of read(2).
+pub fn take_count(counter: BorrowedFd<'_>) -> Result<u64> {
+    let mut count = [0; 8];
+    match rustix::io::read(counter, &mut count) {
+        Ok(_) => Ok(u64::from_ne_bytes(count)),
+        Err(Errno::AGAIN) => Ok(0),
+        Err(e) => Err(Error::new(e, format!("read({})", counter.as_raw_fd()))),
+    }
 }

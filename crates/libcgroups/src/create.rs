@@ -160,6 +160,31 @@ fn copy_sets(
     Ok(())
 }
 
+impl Cgroup {
+    /// Enables the controllers that the directories name, in a cgroup that exists.
+    ///
+    /// # Errors
+    /// Those of writing `cgroup.subtree_control` of the cgroups above.
+    pub(crate) fn enable_controllers(&self) -> Result<()> {
+        for place in &self.places {
+            if place.directory.enable.is_empty() {
+                continue;
+            }
+            let mut names = names(&self.path)?;
+            names.pop();
+            let mut chain = vec![Rc::new(open_mount(&place.directory)?)];
+            for name in names {
+                let Some(parent) = chain.last() else { break };
+                let child = fs::open_directory_at(parent.as_fd(), name)
+                    .map_err(|e| self.located(place, e))?;
+                chain.push(Rc::new(child));
+            }
+            enable(self, place, &chain)?;
+        }
+        Ok(())
+    }
+}
+
 /// v2: a controller works in a directory when every directory above enabled it.
 /// Each is asked first: a write that changes nothing still walks every cgroup of
 /// the host.

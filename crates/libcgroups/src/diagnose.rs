@@ -44,6 +44,9 @@ pub(crate) fn write(
     match errno {
         Errno::NOENT => missing(dir, v2, file),
         Errno::BUSY if file.starts_with("memory.") => in_use(dir),
+        Errno::BUSY if file.starts_with("cpuset.") => {
+            Some("a cgroup below has a larger set".to_owned())
+        }
         // The kernel's answers for a set that is not within the parent's.
         Errno::ACCESS | Errno::INVAL | Errno::RANGE | Errno::NODEV
             if file.starts_with("cpuset.") =>

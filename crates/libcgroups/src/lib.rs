@@ -12,7 +12,9 @@
 //! | `write.rs` | the one writer, the device program |
 //! | `processes.rs` | joining, counting |
 //! | `freeze.rs`, `kill.rs`, `remove.rs` | the end |
-//! | `usage.rs` | OOM kills, memory in use |
+//! | `update.rs` | other values for a cgroup that is in use, or the old ones again |
+//! | `stats/` | what is used: one typed answer for both versions |
+//! | `oom.rs` | OOM kills: how many, and being told of the next |
 //! | `diagnose.rs` | after a failure: why |
 //!
 //! Two rules keep it fast. Nothing here moves a process into a v2 cgroup: who
@@ -27,17 +29,21 @@ mod directory;
 mod error;
 mod freeze;
 mod kill;
+mod oom;
 mod probe;
 mod processes;
 mod remove;
-mod usage;
+pub mod stats;
+mod update;
 mod wait;
 mod write;
 
 pub use create::create;
 pub use directory::Cgroup;
 pub use error::CgroupError;
+pub use oom::OomWatch;
 pub use probe::probe;
+pub use update::Change;
 
 /// No file that is read here is longer, `cgroup.procs` of a large cgroup included.
 const FILE_LIMIT: usize = 16 << 20;

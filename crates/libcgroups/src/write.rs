@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use kernel::{Errno, Error, bpf, fs};
 use plan::cgroup::{DeviceProgram, Setting};
 
-use crate::directory::{is_name, read_text};
+use crate::directory::{Place, is_name, read_text};
 use crate::{Cgroup, CgroupError, diagnose};
 
 impl Cgroup {
@@ -16,26 +16,30 @@ impl Cgroup {
     /// for the reason. A missing file is no error where the value is what the
     /// kernel does anyway.
     pub fn apply(&self, settings: &[Setting]) -> Result<(), CgroupError> {
-        for setting in settings {
-            let failed = |source: Error, hint| CgroupError {
-                from: Some(setting.from.clone()),
-                source,
-                hint,
-            };
-            let place = self.places.get(setting.directory).ok_or_else(|| {
-                let call = format!("write({:?})", setting.file);
-                failed(
-                    Error::new(Errno::INVAL, call).with_detail("no such cgroup directory"),
-                    None,
-                )
-            })?;
-            let dir = self.fd(place).map_err(|e| failed(e, None))?;
-            write(dir, setting).map_err(|e| {
-                let hint = diagnose::write(dir, place.directory.v2, setting, e.errno());
-                failed(self.located(place, e), hint)
-            })?;
-        }
-        Ok(())
+        settings.iter().try_for_each(|setting| self.write(setting))
+    }
+
+    /// Writes one setting.
+    pub(crate) fn write(&self, setting: &Setting) -> Result<(), CgroupError> {
+        let failed = |source: Error, hint| CgroupError {
+            from: Some(setting.from.clone()),
+            source,
+            hint,
+        };
+        let place = self.place_of(setting).map_err(|e| failed(e, None))?;
+        let dir = self.fd(place).map_err(|e| failed(e, None))?;
+        write(dir, setting).map_err(|e| {
+            let hint = diagnose::write(dir, place.directory.v2, setting, e.errno());
+            failed(self.located(place, e), hint)
+        })
+    }
+
+    /// The directory of a setting.
+    pub(crate) fn place_of(&self, setting: &Setting) -> kernel::Result<&Place> {
+        self.places.get(setting.directory).ok_or_else(|| {
+            let call = format!("write({:?})", setting.file);
+            Error::new(Errno::INVAL, call).with_detail("no such cgroup directory")
+        })
     }
 
     /// Lets a program decide which devices the processes of the v2 directory may

@@ -11,6 +11,7 @@ mod support;
 
 use std::fs;
 
+use libcgroups::stats::{self, Limit};
 use plan::cgroup::{CgroupPlan, DeviceProgram};
 use plan::{CgroupFacts, ConfigPath, HostFacts, Request};
 use serde_json::{Value, json};
@@ -27,6 +28,15 @@ const TESTS: &[Test] = &[
         a_limit_below_usage_is_not_tried,
     ),
     ("an_oom_kill_is_counted", an_oom_kill_is_counted),
+    (
+        "an_update_may_need_another_order",
+        an_update_may_need_another_order,
+    ),
+    (
+        "an_update_that_fails_changes_nothing",
+        an_update_that_fails_changes_nothing,
+    ),
+    ("what_nobody_counts_is_none", what_nobody_counts_is_none),
     (
         "usual_devices_work_and_others_do_not",
         usual_devices_work_and_others_do_not,
@@ -231,7 +241,95 @@ fn an_oom_kill_is_counted(facts: &CgroupFacts) {
     test.add(eater.0.id());
     assert_eq!(eater.finish(), "137\n");
     assert_eq!(test.cgroup.oom_kills(), Some(1));
-    assert!(test.cgroup.memory_usage().is_some());
+    let memory = stats::read(&test.cgroup).unwrap().memory.unwrap();
+    assert_eq!(memory.oom_kills, Some(1));
+}
+
+fn an_update_may_need_another_order(facts: &CgroupFacts) {
+    if !facts.v1_mounts.contains_key("memory") {
+        return println!("SKIPPED an_update_may_need_another_order: no memory controller");
+    }
+    let limits = json!({"memory": {"limit": 100 << 20, "swap": 200 << 20}});
+    let test = limited(&limits, facts);
+    let index = test.index_of("memory").unwrap();
+    let values = |limit: u64, sum: u64| {
+        [
+            setting(index, "memory.limit_in_bytes", &(limit << 20).to_string()),
+            setting(
+                index,
+                "memory.memsw.limit_in_bytes",
+                &(sum << 20).to_string(),
+            ),
+        ]
+    };
+    let in_force = || {
+        let memory = stats::read(&test.cgroup).unwrap().memory.unwrap();
+        (memory.usage.limit, memory.memory_and_swap.unwrap().limit)
+    };
+    // Up with the limit first, down with the sum first: both are refused at first.
+    let up = test.cgroup.update(&values(300, 400)).unwrap();
+    assert_eq!(in_force(), (Limit::At(300 << 20), Limit::At(400 << 20)));
+    let mut less = values(50, 60);
+    less.reverse();
+    let down = test.cgroup.update(&less).unwrap();
+    assert_eq!(in_force(), (Limit::At(50 << 20), Limit::At(60 << 20)));
+    down.take_back().unwrap();
+    assert_eq!(in_force(), (Limit::At(300 << 20), Limit::At(400 << 20)));
+    up.take_back().unwrap();
+    assert_eq!(in_force(), (Limit::At(100 << 20), Limit::At(200 << 20)));
+}
+
+/// A file that takes `good` and refuses `bad`, in any view.
+fn an_update_that_fails_changes_nothing(facts: &CgroupFacts) {
+    let (controller, file, good) = match facts.v1_mounts.contains_key("pids") {
+        true => ("pids", "pids.max", "7"),
+        false => ("", "hugetlb.2MB.max", "2097152"),
+    };
+    let mut test = TestCgroup::new(facts);
+    let index = test.index_of(controller).unwrap();
+    if controller.is_empty() {
+        test.plan.directories[index].enable = vec!["hugetlb".to_owned()];
+    }
+    let cgroup = libcgroups::Cgroup::open(&test.plan.directories, &test.plan.path);
+    let bad = setting(index, file, "bad");
+    let error = cgroup
+        .update(&[setting(index, file, good), bad.clone()])
+        .unwrap_err()
+        .to_string();
+    assert!(error.ends_with("all limits are as before)"), "{error}");
+    assert_eq!(read(&test, controller, file), "max");
+    let change = cgroup.update(&[setting(index, file, good)]).unwrap();
+    assert_eq!(read(&test, controller, file), good);
+    change.take_back().unwrap();
+    assert_eq!(read(&test, controller, file), "max");
+    let missing = setting(index, "no.such", "1");
+    let error = cgroup.update(&[setting(index, file, good), missing]);
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("linux.resources.test: ")
+    );
+    assert_eq!(read(&test, controller, file), "max");
+}
+
+fn what_nobody_counts_is_none(facts: &CgroupFacts) {
+    let test = TestCgroup::new(facts);
+    let found = stats::read(&test.cgroup).unwrap();
+    let v1 = |controller: &str| facts.v1_mounts.contains_key(controller);
+    assert_eq!(found.memory.is_some(), v1("memory"));
+    assert_eq!(found.pids.is_some(), v1("pids"));
+    assert_eq!(found.io.is_some(), v1("blkio"));
+    assert_eq!(found.cpuset.is_some(), v1("cpuset"));
+    assert_eq!(found.rdma, None);
+    assert!(found.cpu.is_some(), "v2 counts time without a controller");
+    if let Some(memory) = found.memory {
+        assert_eq!(memory.usage.limit, Limit::Unlimited);
+        assert_eq!(memory.oom_kills, Some(0));
+    }
+    test.cgroup.remove().unwrap();
+    let gone = libcgroups::Cgroup::open(&test.plan.directories, &test.plan.path);
+    assert_eq!(stats::read(&gone).unwrap(), stats::Stats::default());
 }
 
 /// Runs a shell script inside, in an empty directory of its own.

@@ -72,11 +72,24 @@ pub fn read_config(bundle: &str, file: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// One line that names the file.
 pub fn read_process(path: &str) -> Result<Vec<u8>> {
+    read_argument("--process", path)
+}
+
+/// Reads `--resources`; `-` is standard input.
+///
+/// # Errors
+/// One line that names the file.
+pub fn read_resources(path: &str) -> Result<Vec<u8>> {
+    let path = if path == "-" { "/dev/stdin" } else { path };
+    read_argument("--resources", path)
+}
+
+fn read_argument(option: &'static str, path: &str) -> Result<Vec<u8>> {
     fs::open_read(path)
         .and_then(|file| fs::read_to_end(file.as_fd(), CONFIG_LIMIT_BYTES))
         .map_err(|error| {
             let text = format!("read {path}: {}", reason(&error));
-            refusal(ConfigPath::flag("--process"), text)
+            refusal(ConfigPath::flag(option), text)
         })
 }
 

@@ -155,13 +155,20 @@ fn label_hint(module: Lsm, errno: Errno, error: &kernel::Error) -> Option<String
     Some(hint.to_owned())
 }
 
+/// Whether a process ended because its container was out of memory.
+pub(crate) fn was_killed_for_memory(
+    status: ExitStatus,
+    cgroup: Option<&libcgroups::Cgroup>,
+) -> bool {
+    matches!(status, ExitStatus::Signal(9))
+        && cgroup.and_then(libcgroups::Cgroup::oom_kills).unwrap_or(0) > 0
+}
+
 /// Init ended without a word: the pidfd and the cgroup say why.
 pub(crate) fn init_died(init: &Init, cgroup: Option<&libcgroups::Cgroup>) -> Error {
     // Its end is certain: it closed its side of the conversation.
     let status = pidfd::wait(init.pidfd.as_fd()).unwrap_or(ExitStatus::Signal(9));
-    let killed_for_memory = matches!(status, ExitStatus::Signal(9))
-        && cgroup.and_then(libcgroups::Cgroup::oom_kills).unwrap_or(0) > 0;
-    if killed_for_memory {
+    if was_killed_for_memory(status, cgroup) {
         return Error::Step(Box::new(Failure {
             path: ConfigPath::new("linux.resources.memory.limit"),
             doing: "build the container within it".to_owned(),

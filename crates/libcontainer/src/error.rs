@@ -90,6 +90,10 @@ pub enum Error {
         "the container has no control group of its own (it was created with --cgroup-manager disabled)"
     )]
     NoCgroup,
+    /// `events` of something that has ended. The words differ from those of
+    /// [`Error::NotRunning`] in every runtime.
+    #[error("container with id {0} is not running")]
+    NothingHappens(String),
     /// `start` of something that was started.
     #[error("cannot start an already running container")]
     AlreadyRunning,

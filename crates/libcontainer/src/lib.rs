@@ -16,6 +16,7 @@ mod delete;
 mod describe;
 mod diagnose;
 mod error;
+mod events;
 mod exec;
 mod foreground;
 mod freeze;
@@ -36,12 +37,15 @@ mod store;
 mod sync;
 mod terminal;
 pub mod timeline;
+mod update;
+mod usage;
 
-pub use bundle::{read_config, read_process, resolve_bundle};
+pub use bundle::{read_config, read_process, read_resources, resolve_bundle};
 pub use caller::default_root;
 pub use create::{CreateOptions, create, seal_descriptors};
 pub use delete::delete;
 pub use error::{Error, Failure, Result};
+pub use events::{Event, EventStream};
 pub use exec::{ExecOptions, ExecTarget, exec};
 pub use freeze::{pause, resume};
 pub use kill::kill;
@@ -52,6 +56,8 @@ pub use start::start;
 pub use state::State;
 pub use status::Status;
 pub use store::{ContainerDirectory, Store};
+pub use update::{UpdateTarget, update};
+pub use usage::{Interface, Usage};
 
 /// Number of a signal by any of its names; see signal(7). `None` is unknown.
 pub fn signal_number(name: &str) -> Option<i32> {

@@ -10,6 +10,7 @@ use plan::Plan;
 
 use crate::create::{self, Built, CreateOptions};
 use crate::delete::run_poststop;
+use crate::diagnose;
 use crate::error::{Doing, Error, Result};
 use crate::foreground;
 use crate::parent::after_ready;
@@ -65,6 +66,13 @@ fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitSta
     let terminal = std::mem::replace(&mut built.terminal, TerminalSink::None);
     tracing::debug!("the program runs");
     let status = foreground::attend(built.init.pidfd.as_fd(), terminal, signals)?;
+    if diagnose::was_killed_for_memory(status, built.cgroup.as_ref()) {
+        // The exit status alone looks like somebody's SIGKILL.
+        tracing::warn!(
+            "linux.resources.memory.limit: the kernel killed the container's program: \
+             out of memory (the limit is too low for it)"
+        );
+    }
     if !keep {
         clean_up(&built)?;
     }

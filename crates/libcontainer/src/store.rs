@@ -217,7 +217,13 @@ impl ContainerDirectory<'_> {
             .doing(|| format!("{CONFIG} of {}", self.id))
     }
 
-    /// The configuration the container was made from.
+    /// Puts another in its place, at once or not at all.
+    pub(crate) fn replace_config(&self, config: &[u8]) -> Result<()> {
+        fs::replace_file_at(self.fd(), CONFIG, 0o600, config)
+            .doing(|| format!("{CONFIG} of {}", self.id))
+    }
+
+    /// The configuration the container was made from, as later updates left it.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -25,6 +25,7 @@ mod request;
 pub mod seccomp;
 pub mod spec;
 mod template;
+mod update;
 mod validate;
 
 pub use build::build;
@@ -40,3 +41,4 @@ pub use path::ConfigPath;
 pub use request::{Request, TerminalHost};
 pub use spec::Spec;
 pub use template::template;
+pub use update::{UpdatePlan, UpdateRequest, update};

@@ -7,6 +7,7 @@ mod command_line;
 mod document;
 mod refused;
 mod resources;
+mod update;
 mod values;
 
 fn main() -> std::process::ExitCode {

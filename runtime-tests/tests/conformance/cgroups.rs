@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const CHAPTER: &str = "config-linux.md: Control groups";
 
 /// The container's directory in the hierarchy of a controller.
-fn directory(token: &str, controller: &str) -> Option<PathBuf> {
+pub fn directory(token: &str, controller: &str) -> Option<PathBuf> {
     let v1 = format!("/sys/fs/cgroup/{controller}/");
     let v2 = "/sys/fs/cgroup/";
     cgroup_directories(token).into_iter().find(|path| {
@@ -17,12 +17,12 @@ fn directory(token: &str, controller: &str) -> Option<PathBuf> {
     })
 }
 
-fn has_v1(controller: &str) -> bool {
+pub fn has_v1(controller: &str) -> bool {
     fs::metadata(format!("/sys/fs/cgroup/{controller}/cgroup.procs")).is_ok()
 }
 
 /// Whether a controller can be asked for in a unified view.
-fn has_v2(controller: &str) -> bool {
+pub fn has_v2(controller: &str) -> bool {
     let list = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
     list.split_whitespace().any(|one| one == controller)
 }

@@ -7,6 +7,7 @@ mod command_line;
 mod concurrent;
 mod devices;
 mod engines;
+mod events;
 mod exec;
 mod exec_hostile;
 mod exec_process;
@@ -30,6 +31,7 @@ mod seccomp_notify;
 mod security;
 mod states;
 mod terminal;
+mod update;
 
 fn main() -> std::process::ExitCode {
     runtime_tests::main(env!("CARGO_BIN_EXE_probe"))

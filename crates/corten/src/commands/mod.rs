@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod explain;
 mod features;
@@ -16,6 +17,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Ps(args) => ps::ps(global, &args)?,
         Command::Pause(args) => pause::pause(global, &args.id)?,
         Command::Resume(args) => pause::resume(global, &args.id)?,
+        Command::Update(args) => update::update(global, args)?,
+        Command::Events(args) => events::events(global, &args)?,
         Command::Spec(args) => spec::spec(&args)?,
         Command::Features(_) => features::features()?,
         Command::Info(_) => info::info()?,

@@ -32,6 +32,16 @@ pub fn read_to_end(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
     }
 }
 
+/// Reads an open file anew, from its start: for files that say something else each time.
+///
+/// # Errors
+/// Those of lseek(2) and [`read_to_end`].
+pub fn reread(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
+    rustix::fs::seek(fd, rustix::fs::SeekFrom::Start(0))
+        .map_err(|e| Error::new(e, format!("lseek({}, 0)", fd.as_raw_fd())))?;
+    read_to_end(fd, limit)
+}
+
 /// Reads a whole file of the host.
 ///
 /// # Errors

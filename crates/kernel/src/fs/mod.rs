@@ -10,7 +10,7 @@ mod stat;
 
 pub use content::{
     append_or_create, create_file_at, read, read_file, read_file_at, read_to_end, replace_file,
-    replace_file_at, write_all, write_once, write_some, write_value, write_value_at,
+    replace_file_at, reread, write_all, write_once, write_some, write_value, write_value_at,
 };
 pub(crate) use directory::read_entries;
 pub use directory::{

@@ -46,6 +46,8 @@ pub struct LinuxFeatures {
     pub selinux: Enabled,
     /// Intel RDT.
     pub intel_rdt: IntelRdtFeatures,
+    /// `linux.memoryPolicy`
+    pub memory_policy: MemoryPolicyFeatures,
     /// Extensions of mounts.
     pub mount_extensions: MountExtensions,
     /// Network devices that are moved in.
@@ -95,6 +97,15 @@ pub struct IntelRdtFeatures {
     pub schemata: bool,
     /// Its `enableMonitoring` too.
     pub monitoring: bool,
+}
+
+/// `linux.memoryPolicy`, set_mempolicy(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemoryPolicyFeatures {
+    /// Modes.
+    pub modes: Vec<&'static str>,
+    /// Flags of modes.
+    pub flags: Vec<&'static str>,
 }
 
 /// Whether something is there at all.
@@ -196,6 +207,24 @@ const SECCOMP_FLAGS: [&str; 4] = [
     "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
+/// Modes of `linux.memoryPolicy`.
+const MEMORY_MODES: [&str; 7] = [
+    "MPOL_BIND",
+    "MPOL_DEFAULT",
+    "MPOL_INTERLEAVE",
+    "MPOL_LOCAL",
+    "MPOL_PREFERRED",
+    "MPOL_PREFERRED_MANY",
+    "MPOL_WEIGHTED_INTERLEAVE",
+];
+
+/// Their flags.
+const MEMORY_FLAGS: [&str; 3] = [
+    "MPOL_F_NUMA_BALANCING",
+    "MPOL_F_RELATIVE_NODES",
+    "MPOL_F_STATIC_NODES",
+];
+
 const YES: Enabled = Enabled { enabled: true };
 
 /// What this version can do.
@@ -222,6 +251,10 @@ pub fn features() -> Features {
                 enabled: true,
                 schemata: true,
                 monitoring: true,
+            },
+            memory_policy: MemoryPolicyFeatures {
+                modes: MEMORY_MODES.to_vec(),
+                flags: MEMORY_FLAGS.to_vec(),
             },
             mount_extensions: MountExtensions { idmap: YES },
             net_devices: YES,

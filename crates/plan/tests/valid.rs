@@ -335,6 +335,20 @@ fn what_is_not_for_us_is_ignored() {
     assert!(plan.cgroup.settings.iter().all(|s| s.file != "pids.max"));
 }
 
+/// The limit is a number of its own since runtime-spec 1.3; before, 0 was how engines
+/// left it out, and podman 4 how it says "no limit".
+#[test]
+fn zero_is_a_limit_of_processes_since_1_3() {
+    for (version, limited) in [("1.0.2-dev", false), ("1.2.1", false), ("1.3.0", true)] {
+        let mut config = template();
+        config["ociVersion"] = json!(version);
+        config["linux"]["resources"]["pids"] = json!({"limit": 0});
+        let plan = build(&config);
+        let found = plan.cgroup.settings.iter().any(|s| s.file == "pids.max");
+        assert_eq!(found, limited, "{version}");
+    }
+}
+
 #[test]
 fn capabilities_absent_and_not_held() {
     let mut config = template();

@@ -50,12 +50,21 @@ pub(super) fn patch(document: &mut Map<String, Value>, findings: &mut Findings<'
     if let Some(Value::Object(process)) = document.get_mut("process") {
         patch_process(process, findings);
     }
+    let version = document.get("ociVersion").and_then(Value::as_str);
+    let zero_is_a_limit = !version.is_some_and(is_before_1_3);
     if let Some(Value::Object(linux)) = document.get_mut("linux") {
         if let Some(Value::Object(rdt)) = linux.get_mut("intelRdt") {
             rename_switches(rdt);
         }
-        patch_linux(linux, findings);
+        patch_linux(linux, zero_is_a_limit, findings);
     }
+}
+
+/// Whether `pids.limit` was a plain number then, in which 0 said nothing.
+fn is_before_1_3(version: &str) -> bool {
+    ["1.0.", "1.1.", "1.2."]
+        .iter()
+        .any(|start| version.starts_with(start))
 }
 
 /// The decoder wants two words of the spec in another case.
@@ -130,11 +139,14 @@ fn drop_unknown_capabilities(set: &str, names: &mut Vec<Value>, findings: &mut F
     });
 }
 
-fn patch_linux(linux: &mut Map<String, Value>, findings: &mut Findings<'_>) {
-    // An absent limit would become 0, which is a limit (runtime-spec 1.3).
+fn patch_linux(linux: &mut Map<String, Value>, zero_is_a_limit: bool, findings: &mut Findings<'_>) {
+    // An absent limit would become 0, which is a limit since runtime-spec 1.3. Before
+    // that it was how an engine said "none": podman 4 does, for `--pids-limit -1`.
     if let Some(Value::Object(resources)) = linux.get_mut("resources")
         && let Some(Value::Object(pids)) = resources.get("pids")
-        && pids.get("limit").is_none_or(Value::is_null)
+        && pids
+            .get("limit")
+            .is_none_or(|limit| limit.is_null() || (!zero_is_a_limit && limit.as_i64() == Some(0)))
     {
         resources.remove("pids");
     }

@@ -8,11 +8,17 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::mount::{self, FsContext};
-use plan::{AttrFlags, MountOp};
+use kernel::procfs::Procfs;
+use plan::{AttrFlags, CgroupMode, MountOp};
 
 use super::attributes::attributes_of;
 use super::filesystem::new_tmpfs;
 use super::{Build, StepResult};
+
+/// Where hosts mount their hierarchies, or the one of v2.
+const MOUNTS: &str = "/sys/fs/cgroup";
+/// A line for each hierarchy, each as long as a path may be.
+const LIMIT_BYTES: usize = 1 << 20;
 
 impl Build<'_> {
     pub(super) fn mount_cgroup_v2(&mut self, op: &MountOp, own_namespace: bool) -> StepResult {
@@ -20,7 +26,11 @@ impl Build<'_> {
         let tree = if own_namespace {
             new_hierarchy("")?
         } else {
-            self.own_cgroup(|directory| directory.v2)?
+            let mount = match self.plan.cgroup.mode {
+                CgroupMode::V2 => MOUNTS.to_owned(),
+                _ => format!("{MOUNTS}/unified"),
+            };
+            self.own_cgroup("", &mount)?
         };
         self.place(op, &tree, &target)
     }
@@ -44,7 +54,7 @@ impl Build<'_> {
             let tree = if own_namespace {
                 new_hierarchy(options)?
             } else {
-                self.own_cgroup(|directory| is_hierarchy(directory, options))?
+                self.own_cgroup(options, &format!("{MOUNTS}/{name}"))?
             };
             kernel::fs::make_directory_at(tmpfs.as_fd(), name, 0o755)?;
             let place = kernel::fs::open_directory_at(tmpfs.as_fd(), name)?;
@@ -61,22 +71,35 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// A bind of the container's own directory in a hierarchy of the host.
-    fn own_cgroup(
-        &self,
-        wanted: impl Fn(&plan::cgroup::CgroupDirectory) -> bool,
-    ) -> kernel::Result<OwnedFd> {
+    /// A bind of the container's own directory in a hierarchy of the host, which is
+    /// mounted on `mount`. A container without one stays in its caller's.
+    fn own_cgroup(&self, options: &str, mount: &str) -> kernel::Result<OwnedFd> {
         let cgroup = &self.plan.cgroup;
-        let path = match cgroup.directories.iter().find(|d| wanted(d)) {
+        let mut directories = cgroup.directories.iter();
+        let path = match directories.find(|directory| is_hierarchy(directory, options)) {
             Some(directory) => format!("{}{}", directory.mount, cgroup.path),
-            // The container has no directory there (`--cgroup-manager disabled`).
-            None => {
-                let missing = kernel::Error::new(kernel::Errno::NOENT, "open_tree(own cgroup)");
-                return Err(missing.with_detail("the container has no cgroup in this hierarchy"));
-            }
+            None => format!("{mount}{}", current_cgroup(options)?),
         };
         mount::open_tree(&path, true, false, true)
     }
+}
+
+/// The cgroup this process is in, as proc_pid_cgroup(5) tells: `number:options:path`.
+fn current_cgroup(options: &str) -> kernel::Result<String> {
+    let text = Procfs::host()?.read("self/cgroup", LIMIT_BYTES)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let named = |line: &str| {
+        let (_, line) = line.split_once(':')?;
+        let (controllers, path) = line.split_once(':')?;
+        let mut own = controllers.split(',');
+        let first = options.split(',').next().unwrap_or_default();
+        own.any(|controller| controller == first)
+            .then(|| path.to_owned())
+    };
+    text.lines().find_map(named).ok_or_else(|| {
+        let missing = kernel::Error::new(kernel::Errno::NOENT, "read(/proc/self/cgroup)");
+        missing.with_detail(format!("no line for the hierarchy {options:?}"))
+    })
 }
 
 /// `cpu,cpuacct`, `name=systemd`, or nothing for the v2 hierarchy beside v1 ones.

@@ -195,8 +195,13 @@ impl Build<'_> {
             && self.plan.init.iter().any(|step| attaches(&step.op))
         {
             // As long as we are who the caller was, the path leads there; as uid 0 of
-            // a user namespace we may not be allowed to search it.
-            self.root_target = Some(kernel::fs::open_path(&self.plan.rootfs)?);
+            // a user namespace we may not be allowed to search it. A caller that is
+            // itself root of one (rootless podman) may need its capabilities for the
+            // path, which are gone now: then uid 0 of the new one tries.
+            self.root_target = match kernel::fs::open_path(&self.plan.rootfs) {
+                Err(error) if error.errno() == Errno::ACCESS => None,
+                found => Some(found?),
+            };
         }
         Ok(())
     }

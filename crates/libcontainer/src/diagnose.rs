@@ -40,7 +40,7 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
         (ParentOp::SetIoPriority { .. }, Errno::PERM) => RT_IO,
         (ParentOp::SetOomScore(_), Errno::ACCESS) => "lowering the score needs CAP_SYS_RESOURCE",
         (ParentOp::WriteIdMap { .. }, Errno::PERM) => {
-            "the caller may map only its own id, or ids that newuidmap grants"
+            "the caller may map only its own id, and the ids that /etc/subuid and /etc/subgid grant"
         }
         (ParentOp::OpenRoot { .. }, Errno::LOOP) => {
             "root.path must name the directory itself, not a symlink to it"

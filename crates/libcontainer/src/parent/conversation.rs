@@ -73,8 +73,8 @@ impl Conversation<'_> {
         match message {
             InitMessage::NeedIdMap => {
                 for step in steps_of(self.plan, ParentPhase::IdMap) {
-                    if let ParentOp::WriteIdMap { groups, map } = &step.op {
-                        id_map::write(init.pid, *groups, map)
+                    if let ParentOp::WriteIdMap { groups, map, by } = &step.op {
+                        id_map::write(init.pid, *groups, map, *by)
                             .map_err(|error| failed(step, &error))?;
                     }
                 }

@@ -107,7 +107,9 @@ fn read_groups(context: &mut Context<'_>, process: &Process) -> Option<Vec<u32>>
         }
         return None;
     }
-    if context.host.effective_capabilities >> CAP_SETGID & 1 == 1 {
+    let allowed = context.host.effective_capabilities >> CAP_SETGID & 1 == 1
+        || context.namespaces.is_new(NamespaceKind::User);
+    if allowed && !idmap::denies_setgroups(context) {
         return Some(groups);
     }
     if !groups.is_empty() {

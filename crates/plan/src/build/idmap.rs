@@ -3,7 +3,7 @@
 use oci_spec::runtime::LinuxIdMapping;
 
 use super::Context;
-use crate::{ConfigPath, IdMapping, NamespaceKind, ParentOp, PlanError, Problem};
+use crate::{ConfigPath, IdMapRight, IdMapping, NamespaceKind, ParentOp, PlanError, Problem};
 
 /// `UID_GID_MAP_MAX_EXTENTS` of the kernel (since 4.15; five lines before).
 const MOST_LINES: usize = 340;
@@ -46,8 +46,8 @@ pub(crate) fn build(context: &mut Context<'_>) {
             continue;
         }
         check_root(context, &path, &map);
-        check_privilege(context, &path, &map, groups);
-        context.parent(path, ParentOp::WriteIdMap { groups, map });
+        let by = right_to(context, &map, groups);
+        context.parent(path, ParentOp::WriteIdMap { groups, map, by });
     }
 }
 
@@ -145,21 +145,25 @@ fn check_root(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping]) {
     }
 }
 
-/// Without CAP_SETUID only one line for oneself may be written, user_namespaces(7).
-fn check_privilege(context: &mut Context<'_>, path: &ConfigPath, map: &[IdMapping], groups: bool) {
+/// Without CAP_SETUID or CAP_SETGID one may map oneself, or ask those who have it.
+fn right_to(context: &Context<'_>, map: &[IdMapping], groups: bool) -> IdMapRight {
     let (capability, own) = if groups {
         (CAP_SETGID, context.host.effective_gid)
     } else {
         (CAP_SETUID, context.host.effective_uid)
     };
     if context.host.effective_capabilities >> capability & 1 == 1 {
-        return;
+        return IdMapRight::Capability;
     }
-    let only_own = matches!(map, [line] if line.host_id == own && line.size == 1);
-    if !only_own {
-        let text = format!(
-            "an unprivileged runtime can map only its own id: one mapping with hostID {own} and size 1"
-        );
-        context.problem(PlanError::unsupported(path.clone(), text));
+    match map {
+        [line] if line.host_id == own && line.size == 1 => IdMapRight::OwnId,
+        _ => IdMapRight::Helper,
     }
+}
+
+/// Whether setgroups(2) is off in the user namespace of the container.
+pub(crate) fn denies_setgroups(context: &Context<'_>) -> bool {
+    let gids = read(context.linux().and_then(|l| l.gid_mappings().as_ref()));
+    let new = context.namespaces.is_new(NamespaceKind::User);
+    new && right_to(context, &gids, true) == IdMapRight::OwnId
 }

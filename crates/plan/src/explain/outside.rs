@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::inside::say_hook;
 use super::last::{say_io_priority, say_scheduler};
-use crate::{DeviceKind, IdMapping, NamespaceKind, ParentOp, Plan, ResctrlGroup, Rlimit, Slot};
+use crate::{
+    DeviceKind, IdMapRight, IdMapping, NamespaceKind, ParentOp, Plan, ResctrlGroup, Rlimit, Slot,
+};
 
 /// What the parent opened: the names of things that init knows by number.
 pub(super) struct Sources<'a>(BTreeMap<Slot, Source<'a>>);
@@ -74,8 +76,8 @@ pub(super) fn say(op: &ParentOp) -> String {
         ParentOp::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
         ParentOp::MakeUserNamespace { uids, gids, .. } => format!(
             "make a user namespace for idmapped mounts: {}; {}",
-            say_map(false, uids),
-            say_map(true, gids)
+            say_map(false, uids, IdMapRight::Capability),
+            say_map(true, gids, IdMapRight::Capability)
         ),
         ParentOp::MapMount { recursive, .. } => {
             let all = if *recursive {
@@ -85,7 +87,7 @@ pub(super) fn say(op: &ParentOp) -> String {
             };
             format!("map the owners of files in that tree{all}")
         }
-        ParentOp::WriteIdMap { groups, map } => say_map(*groups, map),
+        ParentOp::WriteIdMap { groups, map, by } => say_map(*groups, map, *by),
         ParentOp::SetTimeOffset {
             clock,
             seconds,
@@ -155,7 +157,7 @@ pub(super) const fn name(kind: NamespaceKind) -> &'static str {
     }
 }
 
-fn say_map(groups: bool, map: &[IdMapping]) -> String {
+fn say_map(groups: bool, map: &[IdMapping], by: IdMapRight) -> String {
     let what = if groups { "gids" } else { "uids" };
     let range = |first: u32, size: u32| match size {
         1 => first.to_string(),
@@ -169,7 +171,13 @@ fn say_map(groups: bool, map: &[IdMapping]) -> String {
             format!("{inside} to {}", range(line.host_id, line.size))
         })
         .collect();
-    format!("map {what} {} of the host", lines.join(", "))
+    let how = match (by, groups) {
+        (IdMapRight::Helper, false) => ", by newuidmap",
+        (IdMapRight::Helper, true) => ", by newgidmap",
+        (IdMapRight::OwnId, true) => ", with setgroups off",
+        (IdMapRight::OwnId | IdMapRight::Capability, _) => "",
+    };
+    format!("map {what} {} of the host{how}", lines.join(", "))
 }
 
 pub(super) fn say_limit(limit: &Rlimit) -> String {

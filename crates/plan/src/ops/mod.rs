@@ -30,7 +30,7 @@ pub use mount::{
     Atime, AttrFlags, Attributes, ClassicFlags, FsParameter, MountIdMap, MountLabel, MountOp,
     MountSource, Propagation, PropagationKind,
 };
-pub use parent::{DeviceKind, IdMapping, ParentOp, ParentPhase, Rlimit};
+pub use parent::{DeviceKind, IdMapRight, IdMapping, ParentOp, ParentPhase, Rlimit};
 pub use resctrl::ResctrlGroup;
 
 use crate::cgroup::CgroupPlan;

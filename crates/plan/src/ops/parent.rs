@@ -95,12 +95,14 @@ pub enum ParentOp {
         /// Minor number.
         minor: u32,
     },
-    /// Writes `/proc/<init>/uid_map` or `gid_map` (and `setgroups` when unprivileged).
+    /// Writes `/proc/<init>/uid_map` or `gid_map`.
     WriteIdMap {
         /// `gid_map` when true, `uid_map` when false.
         groups: bool,
         /// The lines.
         map: Vec<IdMapping>,
+        /// By what right.
+        by: IdMapRight,
     },
     /// Writes `/proc/self/timens_offsets` before the clone.
     SetTimeOffset {
@@ -171,6 +173,20 @@ impl ParentOp {
             | Self::SetIoPriority { .. } => ParentPhase::Ready,
         }
     }
+}
+
+/// What allows a map of ids to be written, user_namespaces(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IdMapRight {
+    /// CAP_SETUID or CAP_SETGID over the user namespace of the runtime.
+    Capability,
+    /// Everybody may map their own id alone; a gid only once setgroups(2) is off for
+    /// good (CVE-2014-8989).
+    OwnId,
+    /// newuidmap(1) and newgidmap(1) write the ids that /etc/subuid and /etc/subgid
+    /// grant to the caller.
+    Helper,
 }
 
 /// One line of a uid or gid map.

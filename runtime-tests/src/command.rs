@@ -117,6 +117,11 @@ impl Program {
         }
     }
 
+    /// The command line so far, for messages.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
     /// Appends arguments.
     pub fn args<S: AsRef<str>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         for arg in args {

@@ -86,7 +86,9 @@ impl View {
         command.args(["--mount", "--propagation", "private"]);
         if let Some(isolation) = isolation {
             command.arg("--net");
-            script += "ip link set lo up; ";
+            // A standard stream may be given to the container's user: not the host's null.
+            script += "ip link set lo up; mount -t tmpfs -o mode=700 tmpfs /mnt; \
+                mknod -m 666 /mnt/null c 1 3; mount --bind /mnt/null /dev/null; umount -l /mnt; ";
             for directory in isolation.empty_directories {
                 script += &format!(
                     "if test -d {directory}; then mount -t tmpfs -o mode=755 tmpfs {directory}; fi; "

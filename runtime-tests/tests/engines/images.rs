@@ -36,6 +36,11 @@ impl Images {
         Self { directory }
     }
 
+    /// The root itself; only to be read.
+    pub fn root(&self) -> PathBuf {
+        self.directory.join("root")
+    }
+
     /// A plain tar of the root: `podman import`, `docker import`.
     pub fn root_tar(&self) -> PathBuf {
         self.directory.join("root.tar")

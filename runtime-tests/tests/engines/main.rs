@@ -12,8 +12,17 @@ mod buildah;
 mod ctr;
 mod daemon;
 mod docker;
+mod facts;
 mod images;
 mod podman;
+mod podman_confinement;
+mod podman_failures;
+mod podman_lifecycle;
+mod podman_limits;
+mod podman_networks;
+mod podman_processes;
+mod podman_rootless;
+mod podman_volumes;
 mod session;
 
 fn main() -> std::process::ExitCode {

@@ -15,6 +15,8 @@ pub type Engine = fn(&Case, &Runtime, &[&str]) -> Program;
 
 /// One of the two runtimes.
 pub struct Runtime {
+    /// `tested` or `peer`: what engines that want a name know it by.
+    pub name: &'static str,
     /// The binary.
     pub path: String,
 }
@@ -58,22 +60,27 @@ pub fn compare(case: &mut Case, engine: Engine, story: impl Fn(&mut Session)) {
 #[track_caller]
 pub fn compare_with(case: &mut Case, peer: String, engine: Engine, story: impl Fn(&mut Session)) {
     let tested = case.runtime_path().to_owned();
-    let [mine, theirs] = [tested, peer].map(|path| {
+    let [mine, theirs] = [("tested", tested), ("peer", peer)].map(|(name, path)| {
         let mut session = Session {
             case,
-            runtime: Runtime { path },
+            runtime: Runtime { name, path },
             engine,
             transcript: Vec::new(),
         };
         story(&mut session);
         session.end()
     });
-    for (n, (mine, theirs)) in mine.iter().zip(&theirs).enumerate() {
-        assert_eq!(
-            mine, theirs,
-            "line {n} of the story: left is the runtime under test"
-        );
-    }
+    let differences: Vec<String> = mine
+        .iter()
+        .zip(&theirs)
+        .filter(|(mine, theirs)| mine != theirs)
+        .map(|(mine, theirs)| format!("- {mine}\n+ {theirs}"))
+        .collect();
+    let differences = differences.join("\n");
+    assert!(
+        differences.is_empty(),
+        "- here, + with the peer:\n{differences}"
+    );
     assert_eq!(mine.len(), theirs.len(), "one story is longer");
 }
 
@@ -104,8 +111,19 @@ impl Session<'_> {
 
     /// Puts exit code and stdout of any command into the transcript.
     pub fn write_down(&mut self, finished: &Finished) {
-        let line = finished.line.replace(&self.runtime.path, "RUNTIME");
-        self.note(&line, &format!("{:?} {}", finished.code(), finished.stdout));
+        let label = self.label(finished);
+        self.note(
+            &label,
+            &format!("{:?} {}", finished.code(), finished.stdout),
+        );
+    }
+
+    /// The command line without what is the same in all of them.
+    pub fn label(&self, finished: &Finished) -> String {
+        let engine = self.command(&[]);
+        let rest = finished.line.strip_prefix(engine.line());
+        let line = rest.unwrap_or(&finished.line).trim();
+        line.replace(&self.runtime.path, "RUNTIME")
     }
 
     /// Puts anything else into the transcript. The runtime's own name is no difference.
@@ -127,13 +145,13 @@ impl Session<'_> {
     }
 
     /// Engines never remove the cgroup they were told to use, nor podman its
-    /// monitors'. Containers' own are the runtime's to remove: they stay, for the
-    /// suite to find.
+    /// monitors' and all of its pods'. Containers' own are the runtime's to remove:
+    /// they stay, for the suite to find.
     fn remove_cgroup_parents(&self) {
         let token = self.case.token();
         for directory in cgroup_directories(token).iter().rev() {
             let name = directory.file_name().unwrap_or_default();
-            if name == token || name == "conmon" {
+            if !name.to_string_lossy().starts_with("libpod-") {
                 let _ = fs::remove_dir(directory);
             }
         }

@@ -1,0 +1,130 @@
+//! Control groups: limits as their files have them, and what the engine reads there.
+
+use std::fs;
+
+use runtime_tests::{Case, cgroup_directories, convention};
+
+use crate::podman::{inspect, run, shell, start, story};
+use crate::session::Session;
+
+const CHAPTER: &str = "podman: limits";
+
+const FILES: [&str; 10] = [
+    "memory.limit_in_bytes",
+    "memory.soft_limit_in_bytes",
+    "memory.memsw.limit_in_bytes",
+    "memory.swappiness",
+    "cpu.cfs_quota_us",
+    "cpu.cfs_period_us",
+    "cpu.shares",
+    "cpuset.cpus",
+    "pids.max",
+    "blkio.weight",
+];
+
+#[convention("-m, --cpus, --pids-limit and other limits, as the files of the cgroups have them.")]
+fn files(case: &mut Case) {
+    story(case, |session| {
+        for options in [
+            "",
+            "--privileged",
+            "-m 64m --memory-reservation 32m --cpus 0.5 --pids-limit 50",
+            "--cpu-shares 256 --cpuset-cpus 0 --blkio-weight 200 --memory-swap 128m -m 64m",
+            "--cpu-period 50000 --cpu-quota 20000 --pids-limit -1 --device /dev/kmsg:/dev/kmsg:r",
+            "--memory-swappiness 10 -m 32m --memory-swap -1",
+        ] {
+            let id = start(session, options, &["sleep", "1000"]);
+            session.note_cgroup_files(&id, &FILES);
+            note_devices(session, &id);
+            session.ask(&["rm", "-f", "-t0", &id]).ok();
+        }
+    });
+}
+
+/// The devices, but those that each runtime has its own mind of: `/dev/console` and
+/// `/dev/net/tun`. Their order means nothing.
+fn note_devices(session: &mut Session, id: &str) {
+    for directory in cgroup_directories(id) {
+        let list = fs::read_to_string(directory.join("devices.list")).unwrap_or_default();
+        let lines = list
+            .lines()
+            .filter(|line| !["c 5:1 rwm", "c 10:200 rwm"].contains(line));
+        let mut lines: Vec<&str> = lines.collect();
+        lines.sort_unstable();
+        session.note("devices", &lines.join("\n"));
+    }
+}
+
+/// `podman update` and what it leaves in the files.
+#[convention("podman update changes the files of the cgroups.")]
+fn update(case: &mut Case) {
+    story(case, |session| {
+        let id = start(
+            session,
+            "--name c -m 64m --cpus 0.5 --pids-limit 50",
+            &["sleep", "1000"],
+        );
+        for options in [
+            &["--cpus", "0.25"][..],
+            &["-m", "48m"],
+            &["--memory-reservation", "20m", "--cpu-shares", "300"],
+            &["--cpuset-cpus", "0"],
+        ] {
+            session.ask(&[&["update"], options, &["c"]].concat()).ok();
+            session.note_cgroup_files(&id, &FILES);
+        }
+    });
+}
+
+#[convention("--cgroups=disabled, no-conmon and split.")]
+fn without_cgroups(case: &mut Case) {
+    story(case, |session| {
+        let line = "cat /proc/self/cgroup; echo ok";
+        let answer = shell(session, "--cgroups=disabled", line);
+        assert!(answer.ends_with("ok\n"), "{answer}");
+        shell(session, "--cgroups=no-conmon", "echo ok");
+        // podman does not find its own cgroup on this kind of host, with any runtime.
+        run(session, "--cgroups=split", &["true"]);
+        start(session, "--name c --cgroups=disabled", &["sleep", "1000"]);
+        session.tell(&["exec", "c", "echo", "in"]);
+        session.tell(&["pause", "c"]);
+    });
+}
+
+#[convention("podman stats reads the cgroups.")]
+fn statistics(case: &mut Case) {
+    story(case, |session| {
+        start(session, "--name c -m 64m", &["sleep", "1000"]);
+        session.ask(&["exec", "-d", "c", "sleep", "1001"]).ok();
+        let format = "{{.Name}} {{.PIDs}} {{.MemUsage}}";
+        let stats = session
+            .ask(&["stats", "--no-stream", "--format", format, "c"])
+            .ok()
+            .stdout;
+        let limit = stats
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        session.note("memory limit", &limit);
+        assert!(stats.starts_with("c 2 "), "{stats}");
+    });
+}
+
+/// The kernel kills; the engine is told by the runtime's cgroup files.
+#[convention("A container killed for its memory is said to be.")]
+fn out_of_memory(case: &mut Case) {
+    story(case, |session| {
+        let id = start(
+            session,
+            "--name c -m 16m --memory-swap 16m",
+            &["sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=60"],
+        );
+        session.tell(&["wait", "c"]).ok();
+        session.note(
+            "killed",
+            &inspect(session, &id, "{{.State.OOMKilled}} {{.State.ExitCode}}"),
+        );
+    });
+}

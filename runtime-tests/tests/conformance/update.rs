@@ -52,7 +52,7 @@ fn launch(case: &mut Case, resources: &[(&str, Value)]) -> String {
     case.launch(&bundle)
 }
 
-/// What is common among callers of runc and not promised by crun's own manual.
+/// What callers of runc rely on; crun has semantics of its own.
 fn as_runc_does(case: &Case) {
     if case.version().starts_with("crun") {
         skip("crun has semantics of its own here");

@@ -34,6 +34,28 @@ fn set(case: &mut Case) {
     });
 }
 
+#[convention("`docker update` changes limits; a change that is refused changes nothing.")]
+fn updated(case: &mut Case) {
+    story(case, |session, _| {
+        let id = start_limited(session);
+        for options in [
+            "-m 96m --memory-swap 192m",
+            "--cpus 0.25 --cpu-shares 512",
+            "--pids-limit 60",
+            "--cpuset-cpus 0-1",
+            "--memory-reservation 16m",
+            // More than memory and swap together: the kernel refuses.
+            "-m 512m",
+        ] {
+            let words = ["update"].into_iter().chain(options.split_whitespace());
+            let words: Vec<&str> = words.chain(["box"]).collect();
+            session.tell(&words);
+            session.note_cgroup_files(&id, &FILES);
+        }
+        session.tell(&["exec", "box", "sh", "-c", INSIDE]).ok();
+    });
+}
+
 /// The devices that are allowed, in no order.
 fn note_devices(session: &mut Session, id: &str) {
     for directory in cgroup_directories(id) {

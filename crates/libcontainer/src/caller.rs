@@ -32,6 +32,11 @@ pub(crate) fn in_user_namespace() -> bool {
     }
 }
 
+/// Whether setgroups(2) is off for good where we are, user_namespaces(7).
+pub(crate) fn setgroups_denied() -> bool {
+    kernel::fs::read_file("/proc/self/setgroups", 16).is_ok_and(|text| text.starts_with(b"deny"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::default_root;

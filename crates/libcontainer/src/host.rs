@@ -23,6 +23,7 @@ pub fn probe() -> Result<HostFacts> {
         effective_uid,
         effective_gid: identity::effective_gid(),
         in_user_namespace,
+        setgroups_denied: in_user_namespace && crate::caller::setgroups_denied(),
         bounding_capabilities: bounding,
         effective_capabilities: current.effective,
         last_capability: last,

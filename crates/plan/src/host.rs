@@ -17,6 +17,9 @@ pub struct HostFacts {
     pub effective_gid: u32,
     /// The runtime runs inside a user namespace that is not the first one.
     pub in_user_namespace: bool,
+    /// setgroups(2) is off in the runtime's user namespace, and in all below it.
+    #[serde(default)]
+    pub setgroups_denied: bool,
     /// Bit mask of the runtime's bounding set (bit n = capability n).
     pub bounding_capabilities: u64,
     /// Bit mask of the runtime's effective set.
@@ -97,6 +100,7 @@ impl HostFacts {
             effective_uid: 0,
             effective_gid: 0,
             in_user_namespace: false,
+            setgroups_denied: false,
             bounding_capabilities: 0x1ff_ffff_ffff,
             effective_capabilities: 0x1ff_ffff_ffff,
             last_capability: 40,

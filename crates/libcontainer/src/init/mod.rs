@@ -231,8 +231,12 @@ impl Build<'_> {
             | InitOp::SetKeyLabel(_)
             | InitOp::AwaitNetDevices
             | InitOp::BringUpLoopback => Ok(self.enter(op)?),
-            InitOp::SetRootPropagation(_)
-            | InitOp::AttachRoot { .. }
+            InitOp::SetRootPropagation(_) => {
+                crate::parent::open_left(self.plan, &mut self.slots)
+                    .map_err(|(path, error)| StepError::Refused(error, Some(path)))?;
+                Ok(self.change_root(op)?)
+            }
+            InitOp::AttachRoot { .. }
             | InitOp::OpenRootInPlace
             | InitOp::ChangeRoot(_)
             | InitOp::SetPropagation(_)

@@ -4,7 +4,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use kernel::{Errno, fs, mount, namespace};
-use plan::{DeviceKind, InitOp, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step};
+use plan::{
+    ConfigPath, DeviceKind, InitOp, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step,
+};
 
 use super::{failed, id_map, procfs, steps_of};
 use crate::error::{Doing, Result};
@@ -50,11 +52,43 @@ pub(crate) fn open_slots(plan: &Plan) -> Result<Slots> {
         namespace::unshare(namespace::NEW_TIME).doing(|| "time namespace".to_owned())?;
     }
     for step in steps_of(plan, ParentPhase::BeforeClone) {
-        open(step, &mut slots)
-            .and_then(|()| keep_off_the_host(plan, step, &slots))
-            .map_err(|error| failed(step, &error))?;
+        match open(step, &mut slots).and_then(|()| keep_off_the_host(plan, step, &slots)) {
+            Err(error) if error.errno() == Errno::PERM && may_be_left(plan, &step.op) => {}
+            done => done.map_err(|error| failed(step, &error))?,
+        }
     }
     Ok(slots)
+}
+
+/// Whether init may open this as well. Trees are cloned with CAP_SYS_ADMIN over the
+/// mount namespace they are in, which a caller who is not root does not have: init has
+/// it over its own one, a copy of the caller's.
+fn may_be_left(plan: &Plan, op: &ParentOp) -> bool {
+    plan.namespaces.is_new(NamespaceKind::Mount) && slot_of_tree(op).is_some()
+}
+
+/// The slot of an operation that clones a tree of the host.
+const fn slot_of_tree(op: &ParentOp) -> Option<Slot> {
+    match op {
+        ParentOp::OpenRoot { slot, .. }
+        | ParentOp::OpenMountSource { slot, .. }
+        | ParentOp::OpenHostDevice { slot, .. } => Some(*slot),
+        _ => None,
+    }
+}
+
+/// In init's new mount namespace, before anything is changed there: opens what the
+/// parent was not allowed to. The property and the reason of the first that fails.
+pub(crate) fn open_left(
+    plan: &Plan,
+    slots: &mut Slots,
+) -> std::result::Result<(), (ConfigPath, kernel::Error)> {
+    for step in &plan.parent {
+        if slot_of_tree(&step.op).is_some_and(|slot| slots.get(slot).is_err()) {
+            open(step, slots).map_err(|error| (step.from.clone(), error))?;
+        }
+    }
+    Ok(())
 }
 
 /// A path may lead to the host's own namespace (`/proc/1/ns/net`: the container of a

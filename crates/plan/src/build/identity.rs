@@ -109,7 +109,7 @@ fn read_groups(context: &mut Context<'_>, process: &Process) -> Option<Vec<u32>>
     }
     let allowed = context.host.effective_capabilities >> CAP_SETGID & 1 == 1
         || context.namespaces.is_new(NamespaceKind::User);
-    if allowed && !idmap::denies_setgroups(context) {
+    if allowed && !context.host.setgroups_denied && !idmap::denies_setgroups(context) {
         return Some(groups);
     }
     if !groups.is_empty() {

@@ -419,7 +419,17 @@ impl<'a> Draft<'a> {
                 return true;
             }
         };
-        self.out.problems.push(PlanError::unsupported(from, why));
+        let hint = match facts.mode {
+            CgroupMode::V2 => {
+                "systemd delegates one: systemd-run --user --scope -p Delegate=yes COMMAND"
+            }
+            _ => "cgroup v1 is not delegated to users; leave the property out",
+        };
+        let problem = PlanError::unsupported(from, why);
+        self.out.problems.push(match facts.mode {
+            CgroupMode::None => problem,
+            _ => problem.hint(hint),
+        });
         true
     }
 }

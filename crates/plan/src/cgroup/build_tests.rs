@@ -286,7 +286,9 @@ fn without_privileges_a_container_goes_without_or_below_what_is_delegated() {
     assert_eq!(out.warnings.len(), 1);
     assert_eq!(
         problems(json!({"pids": {"limit": 5}}), &host),
-        ["linux.resources.pids.limit: no cgroup is delegated to this user"]
+        [
+            "linux.resources.pids.limit: no cgroup is delegated to this user (systemd delegates one: systemd-run --user --scope -p Delegate=yes COMMAND)"
+        ]
     );
     let (plan, _) = built_for(json!({"pids": {"limit": 5}}), Some("/u/x"), &host, &request);
     assert_eq!(plan.unwrap().path, "/u/x");

@@ -24,6 +24,7 @@ mod net_devices;
 mod options;
 mod process;
 mod processes;
+mod rootless;
 mod roots;
 mod scheduling;
 mod seccomp;

@@ -17,6 +17,7 @@ use plan::{LastOp, ParentOp, Plan};
 
 use crate::error::{Doing, Error, Result};
 use crate::init::{self, Inherited};
+use crate::notify::Relay;
 use crate::parent::{self, Conversation};
 use crate::resctrl;
 use crate::script::{self, StubDescriptors};
@@ -36,6 +37,8 @@ pub struct CreateOptions {
     pub console_socket: Option<String>,
     /// `--pidfd-socket`
     pub pidfd_socket: Option<String>,
+    /// `NOTIFY_SOCKET`
+    pub notify_socket: Option<String>,
 }
 
 /// Container init, while it is a child of ours.
@@ -51,6 +54,8 @@ pub(crate) struct Built<'a> {
     pub terminal: TerminalSink,
     pub state: State,
     pub cgroup: Option<libcgroups::Cgroup>,
+    /// Who hears that the program is ready, if it runs already.
+    pub notify: Option<Relay>,
 }
 
 /// Creates a container; returns when its init waits for `start`.
@@ -75,6 +80,7 @@ struct Undo<'a> {
     hooks_began: bool,
     net_devices: Option<parent::NetDevices>,
     pid_file: Option<&'a str>,
+    notify: Option<Relay>,
 }
 
 impl Undo<'_> {
@@ -127,11 +133,13 @@ pub(crate) fn build<'a>(
         hooks_began: false,
         net_devices: None,
         pid_file: None,
+        notify: None,
     };
     let mut terminal = terminal;
     match build_parts(plan, options, &mut undo, &mut terminal, finish) {
         Ok(state) => {
             let (cgroup, init) = (undo.cgroup.take(), undo.init.take());
+            let notify = undo.notify.take();
             match init {
                 Some(init) => Ok(Built {
                     directory,
@@ -139,6 +147,7 @@ pub(crate) fn build<'a>(
                     terminal,
                     state,
                     cgroup,
+                    notify,
                 }),
                 None => Err(Error::NotRunning),
             }
@@ -160,6 +169,12 @@ fn build_parts<'a>(
     tracing::debug!("save the configuration and the claim");
     undo.directory.save_config(&options.config)?;
     let mut state = State::new(plan)?;
+    if let Some(manager) = &options.notify_socket {
+        undo.directory.make_notify()?;
+        if !has_gate(plan) {
+            undo.notify = Relay::open(undo.directory, manager)?;
+        }
+    }
     if plan.cgroup.manager == CgroupManager::Cgroupfs {
         undo.directory.save_claim(&state)?;
         state.cgroup.inode = make_cgroup(plan, undo)?;
@@ -206,8 +221,9 @@ fn build_parts<'a>(
 fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'static str>)> {
     tracing::debug!("open what init inherits");
     let slots = parent::open_slots(plan)?;
-    let gated = plan.last.iter().any(|step| step.op == LastOp::AwaitStart);
-    let gate = gated.then(|| undo.directory.make_gate()).transpose()?;
+    let gate = has_gate(plan)
+        .then(|| undo.directory.make_gate())
+        .transpose()?;
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
     let descriptors = StubDescriptors::new(theirs, gate, kept_descriptors(plan))?;
     let stub = script::seal(plan, &descriptors)?;
@@ -238,6 +254,11 @@ fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'stat
             Ok((Init { pid, pidfd }, Channel::new(ours), stub.call_names))
         }
     }
+}
+
+/// Whether init will wait for `start`.
+fn has_gate(plan: &Plan) -> bool {
+    plan.last.iter().any(|step| step.op == LastOp::AwaitStart)
 }
 
 /// Hooks are children too, and live in the host's time.

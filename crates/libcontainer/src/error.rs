@@ -106,6 +106,9 @@ pub enum Error {
     /// `start` of something that is still being made, or whose maker died.
     #[error("cannot start a container that is still being created")]
     StillCreating,
+    /// There is no more of it yet than its name.
+    #[error("the container is still being created (`delete --force` removes it)")]
+    StateUnknown,
     /// `exec` into something that does not take processes.
     #[error("cannot exec in a {0}")]
     ExecIn(&'static str),

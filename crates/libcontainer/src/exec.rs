@@ -150,7 +150,7 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
     }
     match signals {
         Some(signals) => {
-            let status = foreground::attend(process.pidfd.as_fd(), terminal, &signals)?;
+            let status = foreground::attend(process.pidfd.as_fd(), terminal, &signals, None)?;
             Ok(status.shell_code())
         }
         None => Ok(0),

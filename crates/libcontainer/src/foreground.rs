@@ -8,6 +8,7 @@ use kernel::readiness::Wanted;
 use kernel::{pidfd, readiness, signal};
 
 use crate::error::{Doing, Result};
+use crate::notify::Relay;
 use crate::terminal::{Proxy, TerminalSink};
 
 /// Takes all signals from here on, before there is anything to miss; what is
@@ -17,35 +18,46 @@ pub(crate) fn collect_signals() -> Result<OwnedFd> {
     signal::signalfd(&signal::SignalSet::all()).doing(|| "signals".to_owned())
 }
 
-/// Stays until the process, a child of ours, ends.
+/// Stays until the process, a child of ours, ends. To a service manager we are the
+/// main process: we end as it ends, and pass signals on.
 pub(crate) fn attend(
     process: BorrowedFd<'_>,
     terminal: TerminalSink,
     signals: &OwnedFd,
+    relay: Option<Relay>,
 ) -> Result<ExitStatus> {
     let mut proxy = match terminal {
         TerminalSink::Foreground(Some(master)) => Some(Proxy::new(master)?),
         _ => None,
     };
     // The proxy puts the caller's terminal right before anything is said on it.
-    wait(process, signals, &mut proxy)
+    wait(process, signals, &mut proxy, relay)
 }
 
 fn wait(
     process: BorrowedFd<'_>,
     signals: &OwnedFd,
     proxy: &mut Option<Proxy>,
+    mut relay: Option<Relay>,
 ) -> Result<ExitStatus> {
     let doing = || "wait for the container".to_owned();
     loop {
-        let [ended, signalled, output, room, input] = {
+        let [ended, signalled, notified, output, room, input] = {
             let [output, room, input] = proxy.as_ref().map_or([None; 3], Proxy::watched);
             let [process, signals] = [process, signals.as_fd()].map(|fd| Some(Wanted::Input(fd)));
+            let notify = relay.as_ref().map(|relay| Wanted::Input(relay.watched()));
             let patience = proxy.as_ref().and_then(Proxy::patience);
-            readiness::poll_ready([process, signals, output, room, input], patience).doing(doing)?
+            readiness::poll_ready([process, signals, notify, output, room, input], patience)
+                .doing(doing)?
         };
         if signalled {
             pass_on(process, signals, proxy.as_ref())?;
+        }
+        if notified && let Some(listening) = &relay
+            // A manager that cannot be told must not cost the container its caretaker.
+            && listening.pass_on(kernel::process::pid()).unwrap_or(true)
+        {
+            relay = None;
         }
         if let Some(proxy) = proxy {
             proxy.copy([output, room, input]);

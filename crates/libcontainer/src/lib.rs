@@ -24,6 +24,7 @@ pub mod host;
 mod init;
 mod kill;
 mod lock;
+mod notify;
 mod parent;
 mod processes;
 mod report;

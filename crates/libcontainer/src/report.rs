@@ -60,7 +60,8 @@ pub fn state(store: &Store, id: &str) -> Result<StateReport> {
             let status = status::derive(&directory, &loaded)?;
             Ok(report(loaded, status))
         }
-        None => Err(Error::StillCreating),
+        None if directory.is_empty()? => Err(Error::NotFound(id.to_owned())),
+        None => Err(Error::StateUnknown),
     }
 }
 
@@ -73,7 +74,8 @@ pub fn list(store: &Store) -> Result<Vec<Entry>> {
     for id in store.ids()? {
         match state(store, &id) {
             Ok(report) => entries.push(Entry::Container(report)),
-            Err(Error::NotFound(_)) => {}
+            // A directory that stays is in the way of a new container of that name.
+            Err(Error::NotFound(_)) if store.find(&id).is_err() => {}
             Err(error) => entries.push(Entry::Broken {
                 id,
                 problem: error.to_string(),
@@ -92,7 +94,7 @@ pub fn saved(store: &Store, id: &str) -> Result<(Vec<u8>, State)> {
     let config = directory.read_config()?;
     match directory.load()? {
         Some(loaded) => Ok((config, loaded.state)),
-        None => Err(Error::StillCreating),
+        None => Err(Error::StateUnknown),
     }
 }
 

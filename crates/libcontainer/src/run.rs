@@ -55,6 +55,9 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
         return Err(error);
     }
     let Some(signals) = signals else {
+        if let Some(relay) = &built.notify {
+            relay.attend(built.state.pid, built.init.pidfd.as_fd())?;
+        }
         return Ok(0);
     };
     let status = attend(built, &signals, how.keep)?;
@@ -64,8 +67,9 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
 /// Stays until init ends, then removes the container.
 fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitStatus> {
     let terminal = std::mem::replace(&mut built.terminal, TerminalSink::None);
+    let relay = built.notify.take();
     tracing::debug!("the program runs");
-    let status = foreground::attend(built.init.pidfd.as_fd(), terminal, signals)?;
+    let status = foreground::attend(built.init.pidfd.as_fd(), terminal, signals, relay)?;
     if diagnose::was_killed_for_memory(status, built.cgroup.as_ref()) {
         // The exit status alone looks like somebody's SIGKILL.
         tracing::warn!(

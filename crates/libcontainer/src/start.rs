@@ -6,21 +6,25 @@
 
 use std::os::fd::AsFd;
 
+use kernel::pidfd;
 use kernel::readiness::wait_closed;
 use kernel::stub::{MESSAGE_SIZE, Message};
 use plan::{Hook, Step};
 
 use crate::error::{Doing, Error, Result};
+use crate::notify::Relay;
 use crate::parent::{StubSteps, run_hooks};
 use crate::state::{HookSubject, State};
 use crate::status::{self, Status};
 use crate::store::Store;
 
-/// Starts a created container.
+/// Starts a created container. With a service manager at `notify_socket`
+/// (`NOTIFY_SOCKET`) it returns when the container's program says that it is ready, or
+/// has ended.
 ///
 /// # Errors
 /// Everything but a created container is left as it is.
-pub fn start(store: &Store, id: &str) -> Result<()> {
+pub fn start(store: &Store, id: &str, notify_socket: Option<&str>) -> Result<()> {
     let directory = store.find(id)?;
     directory.lock()?;
     let Some(loaded) = directory.load()? else {
@@ -38,6 +42,14 @@ pub fn start(store: &Store, id: &str) -> Result<()> {
         // The stub would never read the byte.
         return Err(Error::StartPaused);
     }
+    let pid = loaded.state.pid;
+    let relay = match notify_socket {
+        Some(manager) => {
+            let init = pidfd::open(pid).doing(|| "container init".to_owned())?;
+            Relay::open(&directory, manager)?.map(|relay| (relay, init))
+        }
+        None => None,
+    };
     kernel::fs::write_all(gate.as_fd(), b"s").doing(|| "start gate".to_owned())?;
     // Nobody else opens it from here on, so others need not be kept out any longer:
     // init may be stopped, and its hooks may hang.
@@ -47,7 +59,11 @@ pub fn start(store: &Store, id: &str) -> Result<()> {
     if let Some(message) = directory.read_exec_error() {
         return Err(explain(&loaded.state, &message));
     }
-    run_poststart(&loaded.state)
+    run_poststart(&loaded.state)?;
+    match relay {
+        Some((relay, init)) => relay.attend(pid, init.as_fd()),
+        None => Ok(()),
+    }
 }
 
 /// The stub left a message in place of becoming the program.

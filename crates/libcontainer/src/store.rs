@@ -9,6 +9,7 @@
 //!     creating.json       state while `create` works; renamed to
 //!     state.json          when it is done
 //!     exec.fifo           the start gate: has a reader as long as init waits; `start` removes it
+//!     notify/             what the container sees at /run/notify, if NOTIFY_SOCKET was set
 //!     exec.error          why the program could not be executed after the gate opened
 //! ```
 //!
@@ -29,11 +30,15 @@ const CREATING: &str = "creating.json";
 const COMPLETE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
 const EXEC_ERROR: &str = "exec.error";
+const NOTIFY: &str = "notify";
 
 /// No state of ours is larger; a larger one is not ours.
 const STATE_LIMIT_BYTES: usize = 4 << 20;
 /// The plan refuses larger configurations.
 const CONFIG_LIMIT_BYTES: usize = 16 << 20;
+
+/// What tells the state of a container, in the order in which it is asked.
+const READ_FIRST: [&str; 3] = [COMPLETE, CREATING, CLAIM];
 
 /// The directory that holds all containers of one root (`--root`).
 pub struct Store {
@@ -100,6 +105,12 @@ impl Store {
                 path: path.to_owned(),
             }),
         }
+    }
+
+    /// Where the directory lies that a container will see at
+    /// [`plan::NOTIFY_DIRECTORY`]; `root` is absolute.
+    pub fn notify_directory(root: &str, id: &str) -> String {
+        format!("{root}/{id}/{NOTIFY}")
     }
 
     /// Path of the root.
@@ -362,6 +373,20 @@ impl ContainerDirectory<'_> {
         Ok(Gate { fifo, error_file })
     }
 
+    /// Makes the directory that the container will see at [`plan::NOTIFY_DIRECTORY`].
+    pub(crate) fn make_notify(&self) -> Result<()> {
+        fs::make_directory_at(self.fd(), NOTIFY, 0o755).doing(|| format!("{NOTIFY} of {}", self.id))
+    }
+
+    /// That directory, if there is one.
+    pub(crate) fn open_notify(&self) -> Result<Option<OwnedFd>> {
+        match fs::open_directory_at(self.fd(), NOTIFY) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if error.errno() == Errno::NOENT => Ok(None),
+            Err(error) => Err(error).doing(|| format!("{NOTIFY} of {}", self.id)),
+        }
+    }
+
     /// The writing end of the gate, if somebody waits behind it: without a reader
     /// open(2) gives ENXIO, after `start` there is no fifo.
     pub(crate) fn open_gate(&self) -> Result<Option<OwnedFd>> {
@@ -401,13 +426,31 @@ impl ContainerDirectory<'_> {
                 problem: format!("{path} holds {name:?}, which is no container's, so it stays"),
             });
         }
-        for (name, _) in fs::read_directory(self.fd()).doing(doing)? {
+        let mut names: Vec<String> = fs::read_directory(self.fd())
+            .doing(doing)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        // What is read first goes last: without it a container would look as if it were
+        // still being created.
+        let is_read = |name: &String| READ_FIRST.iter().position(|read| *read == name.as_str());
+        names.sort_by_key(|name| std::cmp::Reverse(is_read(name).unwrap_or(usize::MAX)));
+        for name in names {
             fs::remove_tree_at(self.fd(), &name).doing(doing)?;
         }
         match fs::remove_directory_at(self.store.directory.as_fd(), &self.id) {
             Err(error) if error.errno() == Errno::NOENT => Ok(()),
             removed => removed.doing(doing),
         }
+    }
+
+    /// Whether there is nothing in it: before the first step of `create`, after all but
+    /// the last of `delete`.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        let entries = fs::read_directory(self.fd());
+        Ok(entries
+            .doing(|| format!("state directory of {}", self.id))?
+            .is_empty())
     }
 
     /// Container id.
@@ -419,7 +462,9 @@ impl ContainerDirectory<'_> {
 /// Whether a name is one of ours; one with a dot in front was being written when its
 /// writer was killed.
 fn is_ours(name: &str) -> bool {
-    let names = [CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR];
+    let names = [
+        CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR, NOTIFY,
+    ];
     let is_temporary = |whole: &&str| {
         name.strip_prefix('.')
             .and_then(|rest| rest.strip_prefix(*whole))

@@ -38,7 +38,7 @@ pub use features::{
 pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 pub use ops::*;
 pub use path::ConfigPath;
-pub use request::{Request, TerminalHost};
+pub use request::{NOTIFY_DIRECTORY, Request, TerminalHost};
 pub use spec::Spec;
 pub use template::template;
 pub use update::{UpdatePlan, UpdateRequest, update};

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where the container finds the socket of its service manager, `notify.sock`; the same
+/// as with runc.
+pub const NOTIFY_DIRECTORY: &str = "/run/notify";
+
 /// A `create` or `run`, without its `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,6 +25,9 @@ pub struct Request {
     pub preserve_fds: u32,
     /// `LISTEN_FDS` when it was meant for us; becomes `LISTEN_FDS`/`LISTEN_PID` inside.
     pub listen_fds: u32,
+    /// The host's directory that the container sees at [`NOTIFY_DIRECTORY`], absolute;
+    /// a service manager waits for its program (`NOTIFY_SOCKET`).
+    pub notify_directory: Option<String>,
     /// What stands at the other end of the container's terminal.
     pub terminal: TerminalHost,
     /// Whether cgroups are managed at all (`--cgroup-manager disabled`).
@@ -52,6 +59,7 @@ impl Request {
             no_new_keyring: false,
             preserve_fds: 0,
             listen_fds: 0,
+            notify_directory: None,
             terminal: TerminalHost::None,
             cgroups_disabled: false,
             systemd_cgroup: false,

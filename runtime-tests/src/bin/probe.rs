@@ -10,8 +10,7 @@ use rustix::fs::{Mode, major, makedev, minor};
 use rustix::process::{getgid, getgroups, getpid, getuid};
 use serde_json::{Map, Value, json};
 
-const USAGE: &str =
-    "probe facts | fail CODE | call NAME... | stat PATH... | input | true | wait | hunt FILE";
+const USAGE: &str = "probe facts | fail CODE | call NAME... | stat PATH... | input | true | wait | hunt FILE | notify MESSAGE";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +27,7 @@ fn main() -> ExitCode {
         Some("stat") => rest.iter().for_each(|path| println!("{}", stat(path))),
         Some("input") => echo_input(),
         Some("hunt") => hunt(rest.first().map_or("/seen", String::as_str)),
+        Some("notify") => notify(rest.first().map_or("READY=1", String::as_str)),
         Some("true") => {}
         Some("wait") => loop {
             std::thread::park();
@@ -38,6 +38,15 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// sd_notify(3)
+fn notify(message: &str) {
+    let manager = std::env::var("NOTIFY_SOCKET").expect("NOTIFY_SOCKET");
+    let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+    socket
+        .send_to(message.as_bytes(), manager)
+        .expect("a manager");
 }
 
 fn facts() -> Value {

@@ -21,6 +21,7 @@ mod mount_options;
 mod mounts;
 mod namespaces;
 mod net_devices;
+mod notify;
 mod options;
 mod process;
 mod processes;

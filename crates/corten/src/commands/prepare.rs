@@ -37,6 +37,12 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
     tracing::debug!("read the configuration");
     check_id(&args.id)?;
     let listen_fds = listen_fds();
+    let root = root(global)?;
+    let notify_socket = notify_socket();
+    let notify_directory = match &notify_socket {
+        Some(_) => Some(notify_directory(&root, &args.id)?),
+        None => None,
+    };
     let request = Request {
         id: args.id,
         bundle: libcontainer::resolve_bundle(&args.bundle)?,
@@ -45,6 +51,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         no_new_keyring: args.no_new_keyring,
         preserve_fds: listen_fds.saturating_add(args.preserve_fds),
         listen_fds,
+        notify_directory,
         terminal: terminal(args.console_socket.as_deref(), until)?,
         cgroups_disabled: global.cgroup_manager == CgroupManager::Disabled,
         systemd_cgroup: uses_systemd(global),
@@ -66,9 +73,10 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         pid_file: args.pid_file.filter(|path| !path.is_empty()),
         console_socket: args.console_socket,
         pidfd_socket: args.pidfd_socket.filter(|path| !path.is_empty()),
+        notify_socket,
     };
     tracing::debug!("open the state directory");
-    let store = Store::open_or_make(&root(global)?)?;
+    let store = Store::open_or_make(&root)?;
     Ok(Prepared {
         store,
         plan,
@@ -97,6 +105,22 @@ pub fn terminal(console_socket: Option<&str>, until: Until) -> Result<TerminalHo
         }),
         (Some(_), _) => Ok(TerminalHost::Socket),
     }
+}
+
+/// The service manager that waits for the container's program (sd_notify(3)).
+pub fn notify_socket() -> Option<String> {
+    let socket = std::env::var("NOTIFY_SOCKET").ok();
+    socket.filter(|socket| !socket.is_empty())
+}
+
+fn notify_directory(root: &str, id: &str) -> Result<String, CommandError> {
+    let root = std::path::absolute(root).map_err(|source| CommandError::File {
+        argument: "--root",
+        doing: "resolve",
+        path: root.to_owned(),
+        source,
+    })?;
+    Ok(Store::notify_directory(&root.to_string_lossy(), id))
 }
 
 /// Number of sockets that a service manager passed to us (sd_listen_fds(3)): from

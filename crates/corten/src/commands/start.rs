@@ -1,10 +1,16 @@
 //! `corten start`
 
 use super::existing;
+use super::prepare::notify_socket;
 use crate::cli::Global;
 use crate::report::CommandError;
 
 /// Starts the program of a created container.
 pub fn start(global: &Global, id: &str) -> Result<(), CommandError> {
-    Ok(libcontainer::start(&existing(global, id)?, id)?)
+    let manager = notify_socket();
+    Ok(libcontainer::start(
+        &existing(global, id)?,
+        id,
+        manager.as_deref(),
+    )?)
 }

@@ -8,7 +8,8 @@ use super::mount_source;
 use super::rootfs::{clean, has_own_mounts, is_below, refuse_without_own_mounts};
 use crate::error::quote;
 use crate::{
-    AttrFlags, Attributes, ConfigPath, InitOp, MountIdMap, MountOp, MountSource, PlanError, Problem,
+    AttrFlags, Attributes, ConfigPath, InitOp, MountIdMap, MountOp, MountSource, NOTIFY_DIRECTORY,
+    PlanError, Problem,
 };
 use oci_spec::runtime::{Mount, Spec};
 
@@ -66,6 +67,7 @@ pub(crate) fn build(context: &mut Context<'_>) {
             ops.push((at.index(index), op));
         }
     }
+    ops.extend(notify(context));
     delay_read_only(&mut ops);
     let later: Vec<_> = ops
         .iter()
@@ -78,6 +80,20 @@ pub(crate) fn build(context: &mut Context<'_>) {
     for (from, target) in later {
         context.init(from, InitOp::MakeReadOnly { target });
     }
+}
+
+/// The directory with the socket of the service manager, after everything that could
+/// cover it.
+fn notify(context: &mut Context<'_>) -> Option<(ConfigPath, MountOp)> {
+    let source = context.request.notify_directory.clone()?;
+    let options = ["bind", "nosuid", "noexec", "nodev", "ro"].map(str::to_owned);
+    let mut mount = Mount::default();
+    mount.set_destination(NOTIFY_DIRECTORY.into());
+    mount.set_typ(Some("bind".to_owned()));
+    mount.set_source(Some(source.into()));
+    mount.set_options(Some(options.to_vec()));
+    let at = ConfigPath::new("NOTIFY_SOCKET");
+    Some((at.clone(), decode(context, &mount, at)?))
 }
 
 /// Whether the last mount on `/dev` is a bind mount.

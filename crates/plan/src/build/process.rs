@@ -9,7 +9,8 @@ use crate::error::quote;
 use crate::path::clean_absolute;
 use crate::spec::path_text;
 use crate::{
-    ConfigPath, InitOp, LastOp, NamespaceKind, ParentOp, PlanError, Problem, Program, Rlimit,
+    ConfigPath, InitOp, LastOp, NOTIFY_DIRECTORY, NamespaceKind, ParentOp, PlanError, Problem,
+    Program, Rlimit,
 };
 
 /// Adds the steps of `process`, but for identity, security and console.
@@ -124,6 +125,10 @@ fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String>
     if activated {
         seen.extend(["LISTEN_FDS".to_owned(), "LISTEN_PID".to_owned()]);
     }
+    let notified = context.request.notify_directory.is_some();
+    if notified {
+        seen.insert("NOTIFY_SOCKET".to_owned());
+    }
     let mut env: Vec<String> = Vec::with_capacity(all.len());
     for entry in all.into_iter().rev() {
         if seen.insert(name_of(entry)) {
@@ -135,6 +140,9 @@ fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String>
         // sd_listen_fds(3): the receiver compares LISTEN_PID with its own pid.
         env.push(format!("LISTEN_FDS={}", context.request.listen_fds));
         env.push("LISTEN_PID=1".to_owned());
+    }
+    if notified {
+        env.push(format!("NOTIFY_SOCKET={NOTIFY_DIRECTORY}/notify.sock"));
     }
     env
 }

@@ -1,0 +1,118 @@
+//! A container of this shim.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use libcontainer::Store;
+use tokio::sync::Mutex as Turn;
+
+use crate::command::Corten;
+use crate::process::{Phase, Process};
+
+/// A container: its init, the execs in it, and how to call `corten` for it.
+#[derive(Debug)]
+pub struct Container {
+    pub id: String,
+    pub corten: Corten,
+    pub init: Arc<Process>,
+    /// Something was mounted on the bundle's `rootfs`.
+    pub rootfs: Option<String>,
+    execs: Mutex<BTreeMap<String, Arc<Process>>>,
+    paused: AtomicBool,
+    /// Held while a process is started, and to tell its end: no exit is told before
+    /// the start, and no two commands change the container at once.
+    pub turn: Turn<()>,
+}
+
+impl Container {
+    /// A created one.
+    pub fn new(id: String, corten: Corten, init: Process, rootfs: Option<String>) -> Self {
+        Self {
+            id,
+            corten,
+            init: Arc::new(init),
+            rootfs,
+            execs: Mutex::default(),
+            paused: AtomicBool::new(false),
+            turn: Turn::new(()),
+        }
+    }
+
+    fn execs(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Process>>> {
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it was paused through this shim.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// After `Pause` and `Resume`.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Init for an empty id.
+    pub fn process(&self, exec_id: &str) -> Option<Arc<Process>> {
+        match exec_id {
+            "" => Some(self.init.clone()),
+            _ => self.execs().get(exec_id).cloned(),
+        }
+    }
+
+    /// Adds an exec; false when the id is taken.
+    pub fn add(&self, process: Process) -> bool {
+        let mut execs = self.execs();
+        if execs.contains_key(&process.exec_id) {
+            return false;
+        }
+        execs.insert(process.exec_id.clone(), Arc::new(process));
+        true
+    }
+
+    /// Forgets an exec.
+    pub fn remove(&self, exec_id: &str) {
+        self.execs().remove(exec_id);
+    }
+
+    /// The execs that run.
+    pub fn running_execs(&self) -> Vec<Arc<Process>> {
+        let running = |process: &&Arc<Process>| process.phase() == Phase::Running;
+        self.execs().values().filter(running).cloned().collect()
+    }
+
+    /// The exec of a pid.
+    pub fn exec_of(&self, pid: i32) -> Option<String> {
+        self.execs()
+            .values()
+            .find(|process| process.pid() == pid)
+            .map(|process| process.exec_id.clone())
+    }
+
+    /// Where its state is.
+    ///
+    /// # Errors
+    /// Those of opening the directory.
+    pub fn store(&self) -> libcontainer::Result<Store> {
+        Store::open_or_make(&self.corten.root)
+    }
+
+    /// Whether starting or deleting it runs programs of the host.
+    pub fn has_hooks(&self) -> bool {
+        self.saved().is_some_and(|state| {
+            !state.poststart.is_empty() || !state.poststop.is_empty()
+        })
+    }
+
+    /// Whether the end of init is the end of all.
+    pub fn pid_namespace_is_private(&self) -> bool {
+        self.saved()
+            .is_none_or(|state| state.pid_namespace_is_private)
+    }
+
+    fn saved(&self) -> Option<libcontainer::State> {
+        let store = self.store().ok()?;
+        libcontainer::saved(&store, &self.id).ok().map(|(_, state)| state)
+    }
+}

@@ -1,0 +1,149 @@
+//! Places that containerd names for a stream: a path, or a URI.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{FileType, Mode, OFlags, open};
+use tokio::io::unix::AsyncFd;
+
+use super::copy::Sink;
+
+/// Where a stream comes from or goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: /dev/null.
+    None,
+    /// A fifo of the client, or a file.
+    Path(String),
+    /// `file://`: appended to, made if need be.
+    File(String),
+    /// `binary://`: a program that reads both output streams.
+    Logger(String),
+}
+
+impl Place {
+    /// Reads what the request says.
+    ///
+    /// # Errors
+    /// One line that names the scheme.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            _ if text.is_empty() => Ok(Self::None),
+            None => Ok(Self::Path(text.to_owned())),
+            Some(("fifo", path)) => Ok(Self::Path(path.to_owned())),
+            Some(("file", path)) => Ok(Self::File(path.to_owned())),
+            Some(("binary", _)) => Ok(Self::Logger(text.to_owned())),
+            Some((scheme, _)) => Err(format!(
+                "stdio {text:?}: unknown scheme {scheme:?} (fifo, file or binary)"
+            )),
+        }
+    }
+}
+
+/// An output's far end. With a fifo comes a reader that is never read: while it is
+/// open, a client that goes away makes nobody's write fail.
+#[derive(Debug)]
+pub struct Output {
+    pub sink: Sink,
+    pub _reader: Option<OwnedFd>,
+}
+
+/// Opens the far end of standard output or error; nothing for [`Place::None`].
+///
+/// # Errors
+/// One line that names the path.
+pub fn open_output(place: &Place) -> Result<Option<Output>, String> {
+    let (path, create) = match place {
+        Place::None | Place::Logger(_) => return Ok(None),
+        Place::Path(path) => (path, false),
+        Place::File(path) => (path, true),
+    };
+    let line = |error: std::io::Error| format!("{path}: {error}");
+    if !create && is_fifo(path) {
+        // The reader first: a writer of a fifo that nobody reads cannot be opened.
+        let reader = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| line(error.into()))?;
+        let writer = open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| line(error.into()))?;
+        return Ok(Some(Output {
+            sink: Sink::Waited(register(writer).map_err(line)?),
+            _reader: Some(reader),
+        }));
+    }
+    if create && let Some(parent) = std::path::Path::new(path).parent() {
+        std::fs::create_dir_all(parent).map_err(line)?;
+    }
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::from_raw_mode(0o644)).map_err(|error| line(error.into()))?;
+    Ok(Some(Output {
+        sink: Sink::File(file),
+        _reader: None,
+    }))
+}
+
+/// An input's far end, and the writer that keeps it from ending when a client goes
+/// away: only `CloseIO` lets it end.
+#[derive(Debug)]
+pub struct Input {
+    pub source: AsyncFd<OwnedFd>,
+    pub keeper: OwnedFd,
+}
+
+/// Opens the far end of standard input; nothing for [`Place::None`].
+///
+/// # Errors
+/// One line that names the path. A place that cannot be read from is one.
+pub fn open_input(place: &Place) -> Result<Option<Input>, String> {
+    let path = match place {
+        Place::None => return Ok(None),
+        Place::Path(path) => path,
+        Place::File(_) | Place::Logger(_) => return Err("stdin: must be a fifo".to_owned()),
+    };
+    let line = |error: std::io::Error| format!("stdin {path}: {error}");
+    let open_as = |access: OFlags| {
+        open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|error| line(error.into()))
+    };
+    let source = open_as(OFlags::RDONLY)?;
+    let keeper = open_as(OFlags::WRONLY)?;
+    Ok(Some(Input {
+        source: register(source).map_err(line)?,
+        keeper,
+    }))
+}
+
+fn is_fifo(path: &str) -> bool {
+    rustix::fs::stat(path)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
+/// For reading or writing without waiting.
+///
+/// # Errors
+/// One line.
+pub fn waited(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, String> {
+    kernel::readiness::set_nonblocking(fd.as_fd()).map_err(|error| error.to_string())?;
+    register(fd).map_err(|error| error.to_string())
+}
+
+/// The one place where descriptors meet the poll loop.
+#[expect(
+    deprecated,
+    reason = "sound for an OwnedFd, which names one open descriptor as long as it lives"
+)]
+fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places() {
+        assert_eq!(Place::parse(""), Ok(Place::None));
+        assert_eq!(Place::parse("/a"), Ok(Place::Path("/a".to_owned())));
+        assert_eq!(Place::parse("file:///a/b"), Ok(Place::File("/a/b".to_owned())));
+        assert!(matches!(Place::parse("binary:///l?a=b"), Ok(Place::Logger(_))));
+        assert!(Place::parse("npipe://x").is_err_and(|error| error.contains("npipe")));
+    }
+}

@@ -1,0 +1,107 @@
+//! One process of a container: its init, or an exec.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use containerd_shim_protos::api::Status;
+use tokio::sync::watch;
+
+use crate::io::{Plumbing, Wanted};
+use crate::reaper::Exit;
+
+/// The state of a process, as containerd counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Made, not started. An exec has no pid yet.
+    Created,
+    /// Its program runs, or is just about to.
+    Running,
+    /// It has ended, and its end was told.
+    Stopped(Exit),
+}
+
+/// A process.
+#[derive(Debug)]
+pub struct Process {
+    /// Empty for init.
+    pub exec_id: String,
+    /// What its streams are connected to.
+    pub wanted: Wanted,
+    pub plumbing: Plumbing,
+    now: Mutex<Now>,
+    /// Tells those who wait.
+    end: watch::Sender<Option<Exit>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    pid: i32,
+    phase: Phase,
+}
+
+impl Process {
+    /// One that does not run yet.
+    pub fn new(exec_id: String, wanted: Wanted, plumbing: Plumbing, pid: i32) -> Self {
+        Self {
+            exec_id,
+            wanted,
+            plumbing,
+            now: Mutex::new(Now {
+                pid,
+                phase: Phase::Created,
+            }),
+            end: watch::Sender::new(None),
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// 0 before an exec was started.
+    pub fn pid(&self) -> i32 {
+        self.now().pid
+    }
+
+    /// Where it is in its life.
+    pub fn phase(&self) -> Phase {
+        self.now().phase
+    }
+
+    /// Its program runs.
+    pub fn set_running(&self, pid: i32) {
+        let mut now = self.now();
+        now.pid = pid;
+        if now.phase == Phase::Created {
+            now.phase = Phase::Running;
+        }
+    }
+
+    /// It has ended; everybody who waits hears it.
+    pub fn set_stopped(&self, exit: Exit) {
+        self.now().phase = Phase::Stopped(exit);
+        self.end.send_replace(Some(exit));
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&self) -> Exit {
+        crate::reaper::ended(&mut self.end.subscribe()).await
+    }
+
+    /// How long its last words may take to reach the client.
+    pub fn drain_limit(&self) -> Duration {
+        match self.exec_id.as_str() {
+            "" => Duration::from_secs(10),
+            _ => Duration::from_secs(2),
+        }
+    }
+
+    /// As containerd names it. `Paused` is a state of the container.
+    pub fn status(&self) -> Status {
+        match self.phase() {
+            Phase::Created => Status::CREATED,
+            Phase::Running => Status::RUNNING,
+            Phase::Stopped(_) => Status::STOPPED,
+        }
+    }
+}

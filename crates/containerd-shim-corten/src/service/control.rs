@@ -1,0 +1,85 @@
+//! `Kill`, `Pause`, `Resume`, `ResizePty` and `Update`.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use containerd_shim_protos::api::{KillRequest, ResizePtyRequest, UpdateTaskRequest};
+use containerd_shim_protos::events::task::{TaskPaused, TaskResumed};
+use containerd_shim_protos::protobuf::well_known_types::empty::Empty;
+use containerd_shim_protos::topics;
+use containerd_shim_protos::ttrpc::Result;
+
+use super::Shim;
+use crate::grpc::{failed_precondition, invalid_argument, not_found, unknown};
+use crate::process::Phase;
+
+impl Shim {
+    pub(super) async fn kill(self: &Arc<Self>, request: &KillRequest) -> Result<Empty> {
+        let (container, process) = self.process(&request.id, &request.exec_id)?;
+        let signal = i32::try_from(request.signal)
+            .map_err(|_| invalid_argument(format!("signal {}", request.signal)))?;
+        if process.exec_id.is_empty() {
+            let all = request.all;
+            let kill = move |store: &libcontainer::Store, id: &str| {
+                libcontainer::kill(store, id, signal, all)
+            };
+            self.in_process(&container, kill).await?;
+            return Ok(Empty::new());
+        }
+        match process.phase() {
+            Phase::Created => Err(failed_precondition("process not created")),
+            Phase::Stopped(_) => Err(not_found("process already finished")),
+            Phase::Running => {
+                // It is our child: while it is not reaped, its pid is its own.
+                kernel::pidfd::open(process.pid())
+                    .and_then(|pidfd| kernel::pidfd::send_signal(pidfd.as_fd(), signal))
+                    .map_err(|error| match error.errno() {
+                        kernel::Errno::SRCH => not_found("process already finished"),
+                        _ => unknown(error.to_string()),
+                    })?;
+                Ok(Empty::new())
+            }
+        }
+    }
+
+    pub(super) async fn pause(self: &Arc<Self>, id: &str) -> Result<Empty> {
+        let container = self.container(id)?;
+        self.in_process(&container, libcontainer::pause).await?;
+        container.set_paused(true);
+        let event = TaskPaused {
+            container_id: container.id.clone(),
+            ..TaskPaused::default()
+        };
+        self.publisher
+            .publish(topics::TASK_PAUSED_EVENT_TOPIC, &event);
+        Ok(Empty::new())
+    }
+
+    pub(super) async fn resume(self: &Arc<Self>, id: &str) -> Result<Empty> {
+        let container = self.container(id)?;
+        self.in_process(&container, libcontainer::resume).await?;
+        container.set_paused(false);
+        let event = TaskResumed {
+            container_id: container.id.clone(),
+            ..TaskResumed::default()
+        };
+        self.publisher
+            .publish(topics::TASK_RESUMED_EVENT_TOPIC, &event);
+        Ok(Empty::new())
+    }
+
+    pub(super) fn resize_pty(&self, request: &ResizePtyRequest) -> Result<Empty> {
+        let (_, process) = self.process(&request.id, &request.exec_id)?;
+        // As if it had one: a client resizes before it looks.
+        if let Some(console) = process.plumbing.console() {
+            console
+                .resize(request.width, request.height)
+                .map_err(unknown)?;
+        }
+        Ok(Empty::new())
+    }
+
+    pub(super) async fn update(self: &Arc<Self>, _request: UpdateTaskRequest) -> Result<Empty> {
+        Err(crate::grpc::unimplemented("update"))
+    }
+}

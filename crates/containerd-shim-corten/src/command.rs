@@ -62,9 +62,9 @@ impl Corten {
         let mut end = expectation.of(pid);
         match ended(&mut end).await.status {
             0 => Ok(()),
-            status => Err(self.last_words().unwrap_or_else(|| {
-                format!("{} ended with status {status}", program.display())
-            })),
+            status => Err(self
+                .last_words()
+                .unwrap_or_else(|| format!("{} ended with status {status}", program.display()))),
         }
     }
 

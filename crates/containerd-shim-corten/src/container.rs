@@ -1,9 +1,11 @@
 //! A container of this shim.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use libcgroups::OomWatch;
 use libcontainer::Store;
 use tokio::sync::Mutex as Turn;
 
@@ -20,6 +22,7 @@ pub struct Container {
     pub rootfs: Option<String>,
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     paused: AtomicBool,
+    oom: Mutex<Option<OomWatch>>,
     /// Held while a process is started, and to tell its end: no exit is told before
     /// the start, and no two commands change the container at once.
     pub turn: Turn<()>,
@@ -35,6 +38,7 @@ impl Container {
             rootfs,
             execs: Mutex::default(),
             paused: AtomicBool::new(false),
+            oom: Mutex::default(),
             turn: Turn::new(()),
         }
     }
@@ -51,6 +55,35 @@ impl Container {
     /// After `Pause` and `Resume`.
     pub fn set_paused(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn oom(&self) -> MutexGuard<'_, Option<OomWatch>> {
+        self.oom.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Since it was started.
+    pub fn set_oom_watch(&self, watch: OomWatch) {
+        *self.oom() = Some(watch);
+    }
+
+    /// What to wait for, and whether that is urgent data.
+    pub fn oom_descriptor(&self) -> Option<(OwnedFd, bool)> {
+        let oom = self.oom();
+        let (fd, urgent) = oom.as_ref()?.descriptor();
+        Some((fd.try_clone_to_owned().ok()?, urgent))
+    }
+
+    /// How often it was out of memory since the last call.
+    pub fn take_oom(&self) -> u64 {
+        let mut oom = self.oom();
+        match oom.as_mut().map(OomWatch::take) {
+            Some(Ok(Some(times))) => times,
+            Some(_) => {
+                *oom = None;
+                0
+            }
+            None => 0,
+        }
     }
 
     /// Init for an empty id.
@@ -100,9 +133,8 @@ impl Container {
 
     /// Whether starting or deleting it runs programs of the host.
     pub fn has_hooks(&self) -> bool {
-        self.saved().is_some_and(|state| {
-            !state.poststart.is_empty() || !state.poststop.is_empty()
-        })
+        self.saved()
+            .is_some_and(|state| !state.poststart.is_empty() || !state.poststop.is_empty())
     }
 
     /// Whether the end of init is the end of all.
@@ -113,6 +145,8 @@ impl Container {
 
     fn saved(&self) -> Option<libcontainer::State> {
         let store = self.store().ok()?;
-        libcontainer::saved(&store, &self.id).ok().map(|(_, state)| state)
+        libcontainer::saved(&store, &self.id)
+            .ok()
+            .map(|(_, state)| state)
     }
 }

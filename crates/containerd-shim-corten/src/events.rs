@@ -108,7 +108,10 @@ async fn send(
         }
     };
     let mut context = context::with_duration(LIMIT);
-    context.add("containerd-namespace-ttrpc".to_owned(), namespace.to_owned());
+    context.add(
+        "containerd-namespace-ttrpc".to_owned(),
+        namespace.to_owned(),
+    );
     let request = ForwardRequest {
         envelope: MessageField::some(envelope.clone()),
         ..ForwardRequest::default()

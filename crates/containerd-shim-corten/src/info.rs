@@ -5,16 +5,14 @@ use containerd_shim_protos::protobuf::{Message, MessageField};
 use containerd_shim_protos::types::introspection::{RuntimeInfo, RuntimeVersion};
 
 /// Name of the features document among containerd's types.
-const FEATURES_TYPE: &str =
-    "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
+const FEATURES_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
 
 /// The reply: name, version, and the features of `corten features`.
 ///
 /// # Errors
 /// One line.
 pub fn info() -> Result<Vec<u8>, String> {
-    let features =
-        serde_json::to_vec(&plan::features()).map_err(|error| error.to_string())?;
+    let features = serde_json::to_vec(&plan::features()).map_err(|error| error.to_string())?;
     let info = RuntimeInfo {
         name: "io.containerd.corten.v2".to_owned(),
         version: MessageField::some(RuntimeVersion {

@@ -41,7 +41,8 @@ pub fn debug(message: &str) {
 fn write(level: &str, message: &str) {
     let Some(log) = LOG.get() else { return };
     let now = kernel::time::utc_now();
-    let line = format!("time=\"{now}\" level={level} msg={message:?} runtime=io.containerd.corten.v2\n");
+    let line =
+        format!("time=\"{now}\" level={level} msg={message:?} runtime=io.containerd.corten.v2\n");
     if let Ok(fifo) = log.fifo.lock() {
         // Full: nobody reads, and a shim does not wait for a reader of its log.
         let _ = kernel::fs::write_some(fifo.as_fd(), line.as_bytes());

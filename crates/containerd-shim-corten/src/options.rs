@@ -171,7 +171,8 @@ mod tests {
             ..oci::Options::default()
         };
         let bytes = sent.write_to_bytes().unwrap_or_default();
-        let options = Options::decode(&any("containerd.runc.v1.Options", bytes)).unwrap_or_default();
+        let options =
+            Options::decode(&any("containerd.runc.v1.Options", bytes)).unwrap_or_default();
         assert_eq!(options.binary_name, "/usr/sbin/other");
         assert!(options.systemd_cgroup);
         assert_eq!(options.io_uid, 7);
@@ -180,7 +181,13 @@ mod tests {
     #[test]
     fn toml_in_the_generic_ones() {
         let toml = b"Root = \"/run/other\"\nNoNewKeyring = true\n";
-        let mut bytes = vec![0x0a, 1, b'x', 0x1a, u8::try_from(toml.len()).unwrap_or_default()];
+        let mut bytes = vec![
+            0x0a,
+            1,
+            b'x',
+            0x1a,
+            u8::try_from(toml.len()).unwrap_or_default(),
+        ];
         bytes.extend(toml);
         let sent = any("types.example/runtimeoptions.v1.Options", bytes);
         let options = Options::decode(&sent).unwrap_or_default();
@@ -191,7 +198,10 @@ mod tests {
     #[test]
     fn none_at_all() {
         assert_eq!(Options::decode(&Any::default()), Ok(Options::default()));
-        assert_eq!(Options::default().root("default"), "/run/containerd/corten/default");
+        assert_eq!(
+            Options::default().root("default"),
+            "/run/containerd/corten/default"
+        );
     }
 
     #[test]

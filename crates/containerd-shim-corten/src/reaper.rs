@@ -96,14 +96,15 @@ impl Reaper {
 impl Expectation {
     /// The end of a process that was started since.
     pub fn of(&self, pid: i32) -> ExitWatch {
-        self.reaper.with(|table| match table.strangers.remove(&pid) {
-            Some(exit) => watch::channel(Some(exit)).1,
-            None => {
-                let (sender, receiver) = watch::channel(None);
-                table.wanted.insert(pid, sender);
-                receiver
-            }
-        })
+        self.reaper
+            .with(|table| match table.strangers.remove(&pid) {
+                Some(exit) => watch::channel(Some(exit)).1,
+                None => {
+                    let (sender, receiver) = watch::channel(None);
+                    table.wanted.insert(pid, sender);
+                    receiver
+                }
+            })
     }
 }
 

@@ -38,7 +38,5 @@ pub fn delete(flags: &Flags) -> Result<Vec<u8>, String> {
     response.pid = pid.trim().parse().unwrap_or(0);
     response.exit_status = KILLED;
     response.set_exited_at(timestamp(SystemTime::now()));
-    response
-        .write_to_bytes()
-        .map_err(|error| error.to_string())
+    response.write_to_bytes().map_err(|error| error.to_string())
 }

@@ -115,7 +115,8 @@ fn mount_one(wanted: &Mount, target: &str) -> Result<(), String> {
         mount(&wanted.source, target, "", bind, None).map_err(line)?;
         let attributes = parsed.flags & !RECURSIVE;
         if !attributes.is_empty() {
-            rustix::mount::mount_remount(target, MountFlags::BIND | attributes, "").map_err(line)?;
+            rustix::mount::mount_remount(target, MountFlags::BIND | attributes, "")
+                .map_err(line)?;
         }
     } else {
         mount_filesystem(wanted, &parsed, target)?;
@@ -196,17 +197,27 @@ mod tests {
 
     #[test]
     fn options_are_flags_propagation_or_data() {
-        let parsed = parse(&wanted("overlay", &["ro", "nosuid", "rslave", "lowerdir=/a:/b"]));
+        let parsed = parse(&wanted(
+            "overlay",
+            &["ro", "nosuid", "rslave", "lowerdir=/a:/b"],
+        ));
         assert_eq!(parsed.flags, MountFlags::RDONLY | MountFlags::NOSUID);
         assert_eq!(parsed.data, ["lowerdir=/a:/b"]);
-        assert_eq!(parsed.propagation, recursive(MountPropagationFlags::DOWNSTREAM));
+        assert_eq!(
+            parsed.propagation,
+            recursive(MountPropagationFlags::DOWNSTREAM)
+        );
         assert!(!parsed.bind);
         assert!(parse(&wanted("bind", &["rbind", "ro"])).bind);
     }
 
     #[test]
     fn many_layers_get_short_names() {
-        let options = ["index=off", "lowerdir=/s/3/fs:/s/2/fs:/s/1/fs", "upperdir=/s/9/fs"];
+        let options = [
+            "index=off",
+            "lowerdir=/s/3/fs:/s/2/fs:/s/1/fs",
+            "upperdir=/s/9/fs",
+        ];
         let options: Vec<String> = options.iter().map(|&o| o.to_owned()).collect();
         let (directory, short) = shorten(&options).unwrap_or_default();
         assert_eq!(directory, Path::new("/s"));

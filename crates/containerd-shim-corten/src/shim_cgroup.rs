@@ -35,7 +35,10 @@ pub fn place(pid: u32, cgroup: &str) -> Result<(), String> {
 
 /// The mounted hierarchies of cgroup v1; links (`cpu` to `cpu,cpuacct`) are left out.
 fn hierarchies() -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(CGROUP_ROOT).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(CGROUP_ROOT)
+        .into_iter()
+        .flatten()
+        .flatten();
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())

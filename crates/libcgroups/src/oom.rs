@@ -77,11 +77,21 @@ impl OomWatch {
 
     /// What to poll for, along with other things.
     pub fn wanted(&self) -> Poll<'_> {
+        let (fd, urgent) = self.descriptor();
+        let flags = if urgent {
+            PollFlags::PRI
+        } else {
+            PollFlags::IN
+        };
+        Poll::from_borrowed_fd(fd, flags)
+    }
+
+    /// The descriptor of [`wanted`](Self::wanted), and whether it is urgent data that is
+    /// polled for.
+    pub fn descriptor(&self) -> (BorrowedFd<'_>, bool) {
         match &self.0 {
-            Source::Events { file, .. } => Poll::from_borrowed_fd(file.as_fd(), PollFlags::PRI),
-            Source::Control { counter, .. } => {
-                Poll::from_borrowed_fd(counter.as_fd(), PollFlags::IN)
-            }
+            Source::Events { file, .. } => (file.as_fd(), true),
+            Source::Control { counter, .. } => (counter.as_fd(), false),
         }
     }
 

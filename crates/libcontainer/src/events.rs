@@ -17,7 +17,7 @@ use crate::error::{Doing, Error, Result};
 use crate::state::State;
 use crate::status::{self, Status};
 use crate::store::Store;
-use crate::usage;
+use crate::usage::{self, Usage};
 
 pub use record::Event;
 
@@ -124,6 +124,24 @@ impl Event {
         let (state, cgroup) = find(store, id)?;
         numbers(&state, &cgroup)
     }
+}
+
+/// What a container that is created, running or paused uses now.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::NothingHappens`], [`Error::NoCgroup`]
+pub fn usage(store: &Store, id: &str) -> Result<Usage> {
+    let (state, cgroup) = find(store, id)?;
+    usage::read(&state, &cgroup)
+}
+
+/// Being told when a container is out of memory; `None` when nobody counts its memory.
+///
+/// # Errors
+/// As [`usage`], and those of [`Cgroup::watch_oom`].
+pub fn watch_oom(store: &Store, id: &str) -> Result<Option<OomWatch>> {
+    let (_, cgroup) = find(store, id)?;
+    Ok(cgroup.watch_oom()?)
 }
 
 fn find(store: &Store, id: &str) -> Result<(State, Cgroup)> {

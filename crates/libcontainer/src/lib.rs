@@ -46,7 +46,7 @@ pub use caller::default_root;
 pub use create::{CreateOptions, create, seal_descriptors};
 pub use delete::delete;
 pub use error::{Error, Failure, Result};
-pub use events::{Event, EventStream};
+pub use events::{Event, EventStream, usage, watch_oom};
 pub use exec::{ExecOptions, ExecTarget, exec};
 pub use freeze::{pause, resume};
 pub use kill::kill;

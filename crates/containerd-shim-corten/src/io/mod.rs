@@ -15,5 +15,6 @@ mod streams;
 mod terminal;
 
 pub use logger::Subject;
+pub use place::register;
 pub use streams::{Owner, Plumbing, ProcessEnds, Wanted};
 pub use terminal::ConsoleSocket;

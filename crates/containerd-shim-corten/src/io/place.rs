@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, open};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::copy::Sink;
@@ -60,12 +61,20 @@ pub fn open_output(place: &Place) -> Result<Option<Output>, String> {
     let line = |error: std::io::Error| format!("{path}: {error}");
     if !create && is_fifo(path) {
         // The reader first: a writer of a fifo that nobody reads cannot be opened.
-        let reader = open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| line(error.into()))?;
-        let writer = open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| line(error.into()))?;
+        let reader = open(
+            path,
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| line(error.into()))?;
+        let writer = open(
+            path,
+            OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| line(error.into()))?;
         return Ok(Some(Output {
-            sink: Sink::Waited(register(writer).map_err(line)?),
+            sink: Sink::Waited(register(writer, Interest::WRITABLE).map_err(line)?),
             _reader: Some(reader),
         }));
     }
@@ -100,20 +109,23 @@ pub fn open_input(place: &Place) -> Result<Option<Input>, String> {
     };
     let line = |error: std::io::Error| format!("stdin {path}: {error}");
     let open_as = |access: OFlags| {
-        open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| line(error.into()))
+        open(
+            path,
+            access | OFlags::NONBLOCK | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| line(error.into()))
     };
     let source = open_as(OFlags::RDONLY)?;
     let keeper = open_as(OFlags::WRONLY)?;
     Ok(Some(Input {
-        source: register(source).map_err(line)?,
+        source: register(source, Interest::READABLE).map_err(line)?,
         keeper,
     }))
 }
 
 fn is_fifo(path: &str) -> bool {
-    rustix::fs::stat(path)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+    rustix::fs::stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
 /// For reading or writing without waiting.
@@ -122,16 +134,19 @@ fn is_fifo(path: &str) -> bool {
 /// One line.
 pub fn waited(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, String> {
     kernel::readiness::set_nonblocking(fd.as_fd()).map_err(|error| error.to_string())?;
-    register(fd).map_err(|error| error.to_string())
+    register(fd, Interest::READABLE | Interest::WRITABLE).map_err(|error| error.to_string())
 }
 
 /// The one place where descriptors meet the poll loop.
+///
+/// # Errors
+/// Those of epoll_ctl(2).
 #[expect(
     deprecated,
     reason = "sound for an OwnedFd, which names one open descriptor as long as it lives"
 )]
-fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::new(fd)
+pub fn register(fd: OwnedFd, interest: Interest) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, interest)
 }
 
 #[cfg(test)]
@@ -142,8 +157,14 @@ mod tests {
     fn places() {
         assert_eq!(Place::parse(""), Ok(Place::None));
         assert_eq!(Place::parse("/a"), Ok(Place::Path("/a".to_owned())));
-        assert_eq!(Place::parse("file:///a/b"), Ok(Place::File("/a/b".to_owned())));
-        assert!(matches!(Place::parse("binary:///l?a=b"), Ok(Place::Logger(_))));
+        assert_eq!(
+            Place::parse("file:///a/b"),
+            Ok(Place::File("/a/b".to_owned()))
+        );
+        assert!(matches!(
+            Place::parse("binary:///l?a=b"),
+            Ok(Place::Logger(_))
+        ));
         assert!(Place::parse("npipe://x").is_err_and(|error| error.contains("npipe")));
     }
 }

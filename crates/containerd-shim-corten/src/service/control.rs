@@ -9,6 +9,8 @@ use containerd_shim_protos::protobuf::well_known_types::empty::Empty;
 use containerd_shim_protos::topics;
 use containerd_shim_protos::ttrpc::Result;
 
+use libcontainer::{Error, Store};
+
 use super::Shim;
 use crate::grpc::{failed_precondition, invalid_argument, not_found, unknown};
 use crate::process::Phase;
@@ -20,9 +22,7 @@ impl Shim {
             .map_err(|_| invalid_argument(format!("signal {}", request.signal)))?;
         if process.exec_id.is_empty() {
             let all = request.all;
-            let kill = move |store: &libcontainer::Store, id: &str| {
-                libcontainer::kill(store, id, signal, all)
-            };
+            let kill = move |store: &Store, id: &str| libcontainer::kill(store, id, signal, all);
             self.in_process(&container, kill).await?;
             return Ok(Empty::new());
         }
@@ -79,7 +79,24 @@ impl Shim {
         Ok(Empty::new())
     }
 
-    pub(super) async fn update(self: &Arc<Self>, _request: UpdateTaskRequest) -> Result<Empty> {
-        Err(crate::grpc::unimplemented("update"))
+    pub(super) async fn update(self: &Arc<Self>, request: UpdateTaskRequest) -> Result<Empty> {
+        let container = self.container(&request.id)?;
+        let resources = request.resources.value.clone();
+        self.in_process(&container, |store, id| update(store, id, resources))
+            .await?;
+        Ok(Empty::new())
     }
+}
+
+/// `resources` is an object like `linux.resources`.
+fn update(store: &Store, id: &str, resources: Vec<u8>) -> libcontainer::Result<()> {
+    let request = plan::UpdateRequest {
+        id: id.to_owned(),
+        resources: Some(resources),
+        options: Vec::new(),
+    };
+    let target = libcontainer::UpdateTarget::find(store, id)?;
+    let host = libcontainer::host::probe()?;
+    let plan = plan::update(&target.config()?, &request, &host).map_err(Error::Config)?;
+    libcontainer::update(&target, &plan)
 }

@@ -31,6 +31,7 @@ impl Shim {
         drop(container.turn.lock().await);
         if process.exec_id.is_empty() {
             self.end_execs(&container).await;
+            self.tell_oom(&container);
         }
         process.set_stopped(exit);
         let id = match process.exec_id.as_str() {

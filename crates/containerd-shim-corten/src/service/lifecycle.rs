@@ -19,9 +19,7 @@ use super::Shim;
 use crate::command::Corten;
 use crate::container::Container;
 use crate::events::timestamp;
-use crate::grpc::{
-    already_exists, failed_precondition, invalid_argument, unimplemented, unknown,
-};
+use crate::grpc::{already_exists, failed_precondition, invalid_argument, unimplemented, unknown};
 use crate::io::{Owner, Plumbing, ProcessEnds, Subject, Wanted};
 use crate::options::Options;
 use crate::process::{Phase, Process};
@@ -81,7 +79,9 @@ impl Shim {
             bundle,
             debug: self.debug,
         };
-        let made = self.create_container(&request, corten, mounted.clone()).await;
+        let made = self
+            .create_container(&request, corten, mounted.clone())
+            .await;
         if made.is_err()
             && let Some(target) = mounted
             && let Err(error) = rootfs::unmount_all(&target)
@@ -132,7 +132,10 @@ impl Shim {
         self.containers()
             .insert(request.id.clone(), container.clone());
         let end = expectation.of(pid);
-        tokio::spawn(self.clone().follow(container.clone(), container.init.clone(), end));
+        tokio::spawn(
+            self.clone()
+                .follow(container.clone(), container.init.clone(), end),
+        );
         Ok(pid)
     }
 
@@ -208,6 +211,7 @@ impl Shim {
         }
         let pid = container.init.pid();
         container.init.set_running(pid);
+        self.watch_oom(container);
         let event = TaskStart {
             container_id: container.id.clone(),
             pid: number(pid),
@@ -310,7 +314,10 @@ impl Shim {
         Ok(Empty::new())
     }
 
-    pub(super) async fn delete(self: &Arc<Self>, request: &DeleteRequest) -> Result<DeleteResponse> {
+    pub(super) async fn delete(
+        self: &Arc<Self>,
+        request: &DeleteRequest,
+    ) -> Result<DeleteResponse> {
         let (container, process) = self.process(&request.id, &request.exec_id)?;
         let exit = match process.phase() {
             Phase::Running => {
@@ -413,7 +420,8 @@ fn with_terminal(process: &[u8], terminal: bool) -> Result<Vec<u8>> {
 }
 
 fn read_pid(file: &str) -> Result<i32> {
-    let text = std::fs::read_to_string(file).map_err(|error| unknown(format!("{file}: {error}")))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| unknown(format!("{file}: {error}")))?;
     text.trim()
         .parse()
         .map_err(|_| unknown(format!("{file}: {text:?} is not a pid")))

@@ -6,6 +6,8 @@
 mod control;
 mod follow;
 mod lifecycle;
+mod metrics;
+mod oom;
 mod report;
 
 use std::collections::HashMap;
@@ -142,7 +144,9 @@ impl Task for Service {
     }
 
     async fn checkpoint(&self, _: &TtrpcContext, _: CheckpointTaskRequest) -> Result<Empty> {
-        Err(grpc::unimplemented("checkpoint: not offered by this version of corten"))
+        Err(grpc::unimplemented(
+            "checkpoint: not offered by this version of corten",
+        ))
     }
 
     async fn kill(&self, _: &TtrpcContext, request: KillRequest) -> Result<Empty> {

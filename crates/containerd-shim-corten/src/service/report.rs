@@ -10,6 +10,7 @@ use containerd_shim_protos::shim::oci::ProcessDetails;
 use containerd_shim_protos::ttrpc::Result;
 
 use super::Shim;
+use super::metrics::metrics;
 use crate::events::timestamp;
 use crate::grpc;
 use crate::process::Phase;
@@ -65,8 +66,17 @@ impl Shim {
         Ok(response)
     }
 
-    pub(super) fn stats(&self, _request: &StatsRequest) -> Result<StatsResponse> {
-        Err(grpc::unimplemented("stats"))
+    pub(super) fn stats(&self, request: &StatsRequest) -> Result<StatsResponse> {
+        let container = self.container(&request.id)?;
+        let usage = container
+            .store()
+            .and_then(|store| libcontainer::usage(&store, &container.id))
+            .map_err(|error| grpc::from_libcontainer(&error))?;
+        let metrics = metrics(&usage).map_err(|error| grpc::unknown(error.to_string()))?;
+        Ok(StatsResponse {
+            stats: MessageField::some(metrics),
+            ..StatsResponse::default()
+        })
     }
 }
 

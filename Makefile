@@ -33,7 +33,7 @@ demo: build-deps ## the story of a container under the hood
 	@RUNTIME="$${RUNTIME:-$(OUT)/fast/corten}" scripts/demo.sh
 
 test: lint test-deps ## every test: unit, property, differential, conformance, engines, bad input
-	$(CARGO) build --locked --profile fast -p corten
+	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 
 lint: build-deps test-deps ## formatting and clippy, warnings are errors
@@ -48,7 +48,7 @@ conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc te
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test conformance -- $(ARGS)
 
 engines: test-deps ## container engines (podman, Docker, containerd, buildah) driving corten, each beside another runtime
-	$(CARGO) build --locked --profile fast -p corten
+	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
 
 mutation: test-deps ## breaks the runtime under each conformance test in turn: the test must notice

@@ -8,19 +8,24 @@ use rustix::process::Signal;
 
 use crate::daemon::{Containerd, kill, remove_with_mounts, shims};
 use crate::images::{Images, NAME};
-use crate::session::{PATIENCE, Runtime, Session, compare, require};
+use crate::session::{Engine, PATIENCE, Runtime, Session, compare, require};
 
 const CHAPTER: &str = "containerd";
 
-fn directory(case: &Case) -> PathBuf {
+pub fn directory(case: &Case) -> PathBuf {
     case.directory.join("containerd")
 }
 
 /// containerd puts containers of a namespace below the cgroup of its name.
-fn ctr(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
+pub fn ctr(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
+    ctr_with(case, &["--runc-binary", &runtime.path], args)
+}
+
+/// `choice` is of the runtime, for `ctr run`.
+pub fn ctr_with(case: &Case, choice: &[&str], args: &[&str]) -> Program {
     let socket = Containerd::socket(&directory(case));
     let (verb, rest) = match args {
-        ["run", rest @ ..] => (vec!["run", "--runc-binary", &runtime.path], rest),
+        ["run", rest @ ..] => ([&["run"], choice].concat(), rest),
         other => (Vec::new(), other),
     };
     case.program("ctr")
@@ -33,10 +38,10 @@ fn ctr(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
 
 /// Tells the story with a new containerd that has the image.
 #[track_caller]
-fn story(case: &mut Case, story: impl Fn(&mut Session, &mut Containerd)) {
+pub fn story(case: &mut Case, engine: Engine, story: impl Fn(&mut Session, &mut Containerd)) {
     require(&["containerd", "ctr", "containerd-shim-runc-v2"]);
     let archive = Images::make(case.store()).oci_archive();
-    compare(case, ctr, |session| {
+    compare(case, engine, |session| {
         let mut containerd = Containerd::start(session.case, &directory(session.case));
         let import = ["image", "import", &archive.to_string_lossy()];
         session.ask(&import).ok();
@@ -80,7 +85,7 @@ fn run(session: &mut Session, options: &str, line: &str) -> Finished {
 
 /// Starts a container in the background.
 #[track_caller]
-fn start(session: &Session, options: &str, id: &str, line: &str) {
+pub fn start(session: &Session, options: &str, id: &str, line: &str) {
     let options = format!("-d {options}");
     session
         .ask(&run_command(&options, id, &["sh", "-c", line]))
@@ -88,7 +93,7 @@ fn start(session: &Session, options: &str, id: &str, line: &str) {
 }
 
 /// The status word of `ctr task ls`, or nothing for no such task.
-fn status(session: &Session, id: &str) -> String {
+pub fn status(session: &Session, id: &str) -> String {
     let tasks = session.ask(&["task", "ls"]).ok().stdout;
     let mut lines = tasks
         .lines()
@@ -98,7 +103,7 @@ fn status(session: &Session, id: &str) -> String {
         .unwrap_or_default()
 }
 
-fn pid(session: &Session, id: &str) -> i32 {
+pub fn pid(session: &Session, id: &str) -> i32 {
     let tasks = session.ask(&["task", "ls"]).ok().stdout;
     let line = tasks
         .lines()
@@ -109,7 +114,7 @@ fn pid(session: &Session, id: &str) -> i32 {
 }
 
 #[track_caller]
-fn until_status(session: &mut Session, id: &str, wanted: &str) {
+pub fn until_status(session: &mut Session, id: &str, wanted: &str) {
     session.case.until(&format!("{id} is {wanted}"), || {
         status(session, id) == wanted
     });
@@ -118,7 +123,7 @@ fn until_status(session: &mut Session, id: &str, wanted: &str) {
 
 /// Removes a container that has ended.
 #[track_caller]
-fn remove(session: &mut Session, id: &str) {
+pub fn remove(session: &mut Session, id: &str) {
     session.tell(&["container", "rm", id]).ok();
 }
 
@@ -134,27 +139,29 @@ fn runtime(session: &Session, args: &[&str]) -> Program {
 
 #[convention("ctr run: output on both streams, exit codes, a program that is missing.")]
 fn runs(case: &mut Case) {
-    story(case, |session, _| {
-        let line = ["sh", "-c", "echo out; echo err >&2; exit 7"];
-        let both = run_command("--rm", "c", &line);
-        session.case.until("both streams arrive", || {
-            let finished = session.ask(&both).exits(7);
-            finished.stdout == "out\n" && finished.stderr == "err\n"
-        });
-        run(session, "--snapshotter native", "ls /").ok();
-        let missing = session.tell(&run_command("--rm", "c", &["nosuch"]));
-        missing.exits(1).says("nosuch");
-        let silent = run_command("--rm --null-io", "c", &["sh", "-c", "exit 3"]);
-        session.tell(&silent).exits(3);
-        let facts = "grep -E '^(Cap|NoNew|Seccomp|Uid)' /proc/self/status; id; env; pwd; \
-            cut -d' ' -f2-4 /proc/mounts | grep -v '^/ \\|cgroup\\|/proc/\\|^/sys/firm' | sort; stat -c '%A %t:%T %N' /dev/* | grep -v core; hostname";
-        run(session, "", facts).ok();
+    story(case, ctr, tell_runs);
+}
+
+pub fn tell_runs(session: &mut Session, _: &mut Containerd) {
+    let line = ["sh", "-c", "echo out; echo err >&2; exit 7"];
+    let both = run_command("--rm", "c", &line);
+    session.case.until("both streams arrive", || {
+        let finished = session.ask(&both).exits(7);
+        finished.stdout == "out\n" && finished.stderr == "err\n"
     });
+    run(session, "--snapshotter native", "ls /").ok();
+    let missing = session.tell(&run_command("--rm", "c", &["nosuch"]));
+    missing.exits(1).says("nosuch");
+    let silent = run_command("--rm --null-io", "c", &["sh", "-c", "exit 3"]);
+    session.tell(&silent).exits(3);
+    let facts = "grep -E '^(Cap|NoNew|Seccomp|Uid)' /proc/self/status; id; env; pwd; \
+            cut -d' ' -f2-4 /proc/mounts | grep -v '^/ \\|cgroup\\|/proc/\\|^/sys/firm' | sort; stat -c '%A %t:%T %N' /dev/* | grep -v core; hostname";
+    run(session, "", facts).ok();
 }
 
 #[convention("ctr run: the options that reach the runtime.")]
 fn options(case: &mut Case) {
-    story(case, |session, _| {
+    story(case, ctr, |session, _| {
         let volume = session.case.directory.join("volume");
         fs::create_dir_all(&volume).unwrap();
         let volume = volume.to_string_lossy();
@@ -204,29 +211,31 @@ fn options(case: &mut Case) {
 
 #[convention("A container's limits are in the files of its cgroup; `ctr task metrics` reads them.")]
 fn limits(case: &mut Case) {
-    story(case, |session, _| {
-        let options = "--memory-limit 67108864 --cpu-quota 50000 --cpu-period 100000";
-        start(session, options, "limited", "exec sleep 1000");
-        let files = [
-            "memory.limit_in_bytes",
-            "cpu.cfs_quota_us",
-            "cpu.cfs_period_us",
-            "cpu.shares",
-            "pids.max",
-        ];
-        let id = format!("{}/limited", session.case.token());
-        assert!(!cgroup_directories(&id).is_empty());
-        session.note_cgroup_files(&id, &files);
-        let metrics = session.ask(&["task", "metrics", "limited"]).ok().stdout;
-        for line in metrics
-            .lines()
-            .filter(|line| line.contains("limit_in_bytes") || line.contains("pids"))
-        {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            session.note("metrics", &words.join(" "));
-        }
-        end(session, "limited");
-    });
+    story(case, ctr, tell_limits);
+}
+
+pub fn tell_limits(session: &mut Session, _: &mut Containerd) {
+    let options = "--memory-limit 67108864 --cpu-quota 50000 --cpu-period 100000";
+    start(session, options, "limited", "exec sleep 1000");
+    let files = [
+        "memory.limit_in_bytes",
+        "cpu.cfs_quota_us",
+        "cpu.cfs_period_us",
+        "cpu.shares",
+        "pids.max",
+    ];
+    let id = format!("{}/limited", session.case.token());
+    assert!(!cgroup_directories(&id).is_empty());
+    session.note_cgroup_files(&id, &files);
+    let metrics = session.ask(&["task", "metrics", "limited"]).ok().stdout;
+    for line in metrics
+        .lines()
+        .filter(|line| line.contains("limit_in_bytes") || line.contains("pids"))
+    {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        session.note("metrics", &words.join(" "));
+    }
+    end(session, "limited");
 }
 
 /// Kills and removes.
@@ -240,21 +249,23 @@ fn end(session: &mut Session, id: &str) {
 
 #[convention("A container's life in the background: pause, resume, kill, rm.")]
 fn life(case: &mut Case) {
-    story(case, |session, _| {
-        let line = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
-        start(session, "", "c", line);
-        until_status(session, "c", "RUNNING");
-        session.tell(&["task", "pause", "c"]).ok();
-        until_status(session, "c", "PAUSED");
-        session.tell(&["task", "resume", "c"]).ok();
-        until_status(session, "c", "RUNNING");
-        session.tell(&["task", "rm", "c"]).exits(1);
-        session.tell(&["task", "kill", "-s", "TERM", "c"]).ok();
-        until_status(session, "c", "STOPPED");
-        session.tell(&["task", "kill", "c"]);
-        session.tell(&["task", "rm", "c"]).ok().says("code 9");
-        remove(session, "c");
-    });
+    story(case, ctr, tell_life);
+}
+
+pub fn tell_life(session: &mut Session, _: &mut Containerd) {
+    let line = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
+    start(session, "", "c", line);
+    until_status(session, "c", "RUNNING");
+    session.tell(&["task", "pause", "c"]).ok();
+    until_status(session, "c", "PAUSED");
+    session.tell(&["task", "resume", "c"]).ok();
+    until_status(session, "c", "RUNNING");
+    session.tell(&["task", "rm", "c"]).exits(1);
+    session.tell(&["task", "kill", "-s", "TERM", "c"]).ok();
+    until_status(session, "c", "STOPPED");
+    session.tell(&["task", "kill", "c"]);
+    session.tell(&["task", "rm", "c"]).ok().says("code 9");
+    remove(session, "c");
 }
 
 /// `ctr task exec` in the container `c`, with words of options.
@@ -268,24 +279,26 @@ fn exec<'a>(options: &'a str, command: &[&'a str]) -> Vec<&'a str> {
 
 #[convention("ctr task exec: code, user, directory, in the background, and what ps says of it.")]
 fn execs(case: &mut Case) {
-    story(case, |session, _| {
-        start(session, "", "c", "exec sleep 1000");
-        let line = exec("--exec-id e1", &["sh", "-c", "echo in; exit 4"]);
-        tell_until_output(session, &line).exits(4);
-        let options = "--exec-id e2 --user 1000 --cwd /tmp";
-        tell_until_output(session, &exec(options, &["sh", "-c", "id; pwd"])).ok();
-        let missing = session.tell(&exec("--exec-id e3", &["nosuch"]));
-        missing.exits(1).says("nosuch");
-        let detached = exec("--exec-id e4 --detach", &["sleep", "1000"]);
-        session.tell(&detached).ok();
-        let processes = session.ask(&["task", "ps", "c"]).ok().stdout;
-        let init = pid(session, "c").to_string();
-        let known = processes.contains("e4") && processes.contains(&init);
-        assert!(known, "{processes}");
-        let kill = ["task", "kill", "--exec-id", "e4", "-s", "KILL", "c"];
-        session.tell(&kill).ok();
-        end(session, "c");
-    });
+    story(case, ctr, tell_execs);
+}
+
+pub fn tell_execs(session: &mut Session, _: &mut Containerd) {
+    start(session, "", "c", "exec sleep 1000");
+    let line = exec("--exec-id e1", &["sh", "-c", "echo in; exit 4"]);
+    tell_until_output(session, &line).exits(4);
+    let options = "--exec-id e2 --user 1000 --cwd /tmp";
+    tell_until_output(session, &exec(options, &["sh", "-c", "id; pwd"])).ok();
+    let missing = session.tell(&exec("--exec-id e3", &["nosuch"]));
+    missing.exits(1).says("nosuch");
+    let detached = exec("--exec-id e4 --detach", &["sleep", "1000"]);
+    session.tell(&detached).ok();
+    let processes = session.ask(&["task", "ps", "c"]).ok().stdout;
+    let init = pid(session, "c").to_string();
+    let known = processes.contains("e4") && processes.contains(&init);
+    assert!(known, "{processes}");
+    let kill = ["task", "kill", "--exec-id", "e4", "-s", "KILL", "c"];
+    session.tell(&kill).ok();
+    end(session, "c");
 }
 
 /// A line of shell whose standard streams are a terminal of 30 rows and 100 columns.
@@ -311,7 +324,7 @@ fn on_terminal(session: &mut Session, args: &[&str]) -> Finished {
 
 #[convention("-t: a terminal of the client's size, for run and exec.")]
 fn terminal(case: &mut Case) {
-    story(case, |session, _| {
+    story(case, ctr, |session, _| {
         let line = "tty; until stty size 2> /dev/null | grep ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6";
         let binary = session.runtime.path.clone();
         let run = [
@@ -359,7 +372,7 @@ fn terminal(case: &mut Case) {
 
 #[convention("Containers outlive a containerd that is killed; the next one finds them again.")]
 fn containerd_is_killed(case: &mut Case) {
-    story(case, |session, containerd| {
+    story(case, ctr, |session, containerd| {
         start(session, "", "c", "exec sleep 1000");
         let before = pid(session, "c");
         containerd.crash();
@@ -377,7 +390,7 @@ fn containerd_is_killed(case: &mut Case) {
 
 #[convention("A shim that is killed: containerd has the runtime delete the container, by force.")]
 fn shim_is_killed(case: &mut Case) {
-    story(case, |session, _| {
+    story(case, ctr, |session, _| {
         start(session, "", "c", "exec sleep 1000");
         let init = pid(session, "c");
         let shims = shims(&["c", session.case.token()]);
@@ -396,7 +409,7 @@ fn shim_is_killed(case: &mut Case) {
 
 #[convention("Shim and containerd killed: the runtime lists, kills and deletes what they left.")]
 fn everything_is_killed(case: &mut Case) {
-    story(case, |session, containerd| {
+    story(case, ctr, |session, containerd| {
         start(session, "", "c", "exec sleep 1000");
         let init = pid(session, "c");
         containerd.crash();

@@ -24,6 +24,7 @@ mod podman_processes;
 mod podman_rootless;
 mod podman_volumes;
 mod session;
+mod shim;
 
 fn main() -> std::process::ExitCode {
     runtime_tests::main_isolated(

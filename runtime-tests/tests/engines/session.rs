@@ -123,7 +123,11 @@ impl Session<'_> {
         let engine = self.command(&[]);
         let rest = finished.line.strip_prefix(engine.line());
         let line = rest.unwrap_or(&finished.line).trim();
-        line.replace(&self.runtime.path, "RUNTIME")
+        // containerd is told of a runtime by its binary, or by the shim beside it.
+        let shim = crate::shim::shim_of(&self.runtime.path);
+        line.replace(&*shim.to_string_lossy(), "RUNTIME")
+            .replace(&self.runtime.path, "RUNTIME")
+            .replace("--runc-binary RUNTIME", "--runtime RUNTIME")
     }
 
     /// Puts anything else into the transcript. The runtime's own name is no difference.

@@ -25,7 +25,9 @@
 //! end of the file has lost its partner: init leaves, the parent looks how init died.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
+use kernel::system::{Poll, PollFlags, poll};
 use kernel::{Errno, Error, Result, socket, stub};
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +118,13 @@ impl Channel {
     pub(crate) fn say_with(&self, message: &InitMessage, fd: &OwnedFd) -> Result<()> {
         let bytes = serde_json::to_vec(message).unwrap_or_default();
         socket::send_with_fd(self.socket.as_fd(), &bytes, fd.as_fd())
+    }
+
+    /// Whether [`receive`](Self::receive) would not wait.
+    pub(crate) fn has_message(&self) -> Result<bool> {
+        let mut fds = [Poll::from_borrowed_fd(self.socket.as_fd(), PollFlags::IN)];
+        poll(&mut fds, Some(Duration::ZERO))?;
+        Ok(fds.iter().any(|fd| !fd.revents().is_empty()))
     }
 
     /// The parent's side: waits for the next message.

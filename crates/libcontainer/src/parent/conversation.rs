@@ -43,6 +43,9 @@ impl Conversation<'_> {
         let (mut forked, mut ready) = (!self.plan.namespaces.fork_into_pid_namespace, false);
         let mut listener = None;
         while !(forked && ready) {
+            if !forked && (ready || listener.is_some()) {
+                self.await_outer_word(init)?;
+            }
             match self
                 .channel
                 .receive()
@@ -67,6 +70,18 @@ impl Conversation<'_> {
             }
         }
         self.carry_out_late_steps(init)
+    }
+
+    /// The process inside waits for us; the one outside tells of it with
+    /// its last word. Killed before, it would be waited for for ever: the one inside
+    /// keeps the conversation open.
+    fn await_outer_word(&self, init: &Init) -> Result<()> {
+        let doing = || "outer process".to_owned();
+        pidfd::wait_exit(init.pidfd.as_fd(), None).doing(doing)?;
+        match self.channel.has_message().doing(doing)? {
+            true => Ok(()),
+            false => Err(diagnose::init_died(init, self.cgroup)),
+        }
     }
 
     fn answer(&mut self, message: InitMessage, fd: Option<OwnedFd>, init: &Init) -> Result<()> {

@@ -207,7 +207,9 @@ impl Shim {
                 .await
                 .map_err(|words| unknown(format!("corten start failed: {words}")))?;
         } else {
-            self.in_process(container, libcontainer::start).await?;
+            let start =
+                |store: &libcontainer::Store, id: &str| libcontainer::start(store, id, None);
+            self.in_process(container, start).await?;
         }
         let pid = container.init.pid();
         container.init.set_running(pid);

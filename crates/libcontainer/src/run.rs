@@ -49,9 +49,7 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
     built.directory.unlock()?;
     if let Err(error) = run_poststart(&built.state) {
         // runtime.md: a failed poststart hook stops and destroys the container.
-        let _ = pidfd::send_signal(built.init.pidfd.as_fd(), signal::KILL);
-        let _ = pidfd::wait(built.init.pidfd.as_fd());
-        clean_up(&built)?;
+        stop(&built)?;
         return Err(error);
     }
     let Some(signals) = signals else {
@@ -69,7 +67,15 @@ fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitSta
     let terminal = std::mem::replace(&mut built.terminal, TerminalSink::None);
     let relay = built.notify.take();
     tracing::debug!("the program runs");
-    let status = foreground::attend(built.init.pidfd.as_fd(), terminal, signals, relay)?;
+    let attended = foreground::attend(built.init.pidfd.as_fd(), terminal, signals, relay);
+    let status = match attended {
+        Ok(status) => status,
+        Err(error) => {
+            // Without us nobody would see its end.
+            stop(&built)?;
+            return Err(error);
+        }
+    };
     if diagnose::was_killed_for_memory(status, built.cgroup.as_ref()) {
         // The exit status alone looks like somebody's SIGKILL.
         tracing::warn!(
@@ -81,6 +87,13 @@ fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitSta
         clean_up(&built)?;
     }
     Ok(status)
+}
+
+/// Kills init and removes the container.
+fn stop(built: &Built<'_>) -> Result<()> {
+    let _ = pidfd::send_signal(built.init.pidfd.as_fd(), signal::KILL);
+    let _ = pidfd::wait(built.init.pidfd.as_fd());
+    clean_up(built)
 }
 
 /// What `delete` would do, after init has ended; unless somebody else did it.

@@ -31,6 +31,9 @@ const LANGUAGE: [&str; 2] = [
 /// poll(2): before `main` the language's library asks whether the three streams are
 /// open, and aborts without a word when it gets no answer.
 const POLL: i64 = 7;
+/// read(2): a container's process that waits for its parent takes a failure for the
+/// parent's end, and ends without a word: there is nobody to tell.
+const READ: i64 = 0;
 /// flock(2): without the lock nothing of a container may be removed. The error says
 /// so, and `delete` does it later.
 const LOCK: i64 = 73;
@@ -87,7 +90,10 @@ fn judge(target: &Target<'_>, command: Command, outcome: &Outcome, what: &str) -
         return None;
     }
     let lines = finished.stderr.lines().count();
-    let mute = command.process == 0 && WRITING.contains(&call);
+    let mute = match command.process {
+        0 => WRITING.contains(&call),
+        _ => call == READ && lines == 0,
+    };
     if aborted || (lines != 1 && !mute) {
         return Some(format!("{what}: {lines} lines: {}", finished.describe()));
     }

@@ -84,8 +84,9 @@ pub fn read_resources(path: &str) -> Result<Vec<u8>> {
     read_argument("--resources", path)
 }
 
+/// An engine may write long after it has called us: this waits.
 fn read_argument(option: &'static str, path: &str) -> Result<Vec<u8>> {
-    fs::open_read(path)
+    fs::open_read_waiting(path)
         .and_then(|file| fs::read_to_end(file.as_fd(), CONFIG_LIMIT_BYTES))
         .map_err(|error| {
             let text = format!("read {path}: {}", reason(&error));

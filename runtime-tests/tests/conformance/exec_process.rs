@@ -262,6 +262,24 @@ fn process_file(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("`exec --process` may be a pipe, and waits for whoever writes it.")]
+fn process_of_a_slow_writer(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let id = launch(case, &mut bundle);
+    let file = case.directory.join("process.json");
+    fs::write(&file, probe_process().to_string()).unwrap();
+    let line = format!(
+        "{{ sleep 0.3; cat {}; }} | {} --root {} exec --process /dev/stdin {id}",
+        file.display(),
+        case.runtime_path(),
+        case.state_root().display(),
+    );
+    let finished = case.program("sh").args(["-c", &line]).run().ok();
+    let facts = Facts::parse(&finished.stdout);
+    assert_eq!(facts.text("/cwd"), "/tmp");
+    case.destroy(&id);
+}
+
 /// Nobody gains privileges by leaving something out.
 #[convention("`exec --process` without noNewPrivileges keeps the container's.")]
 fn process_file_keeps_no_new_privileges(case: &mut Case) {

@@ -423,3 +423,17 @@ fn nothing_asked_for(case: &mut Case) {
     update(case, &id, &[]).ok();
     case.destroy(&id);
 }
+
+#[convention("`--resources -` waits for whoever writes it.")]
+fn resources_of_a_slow_writer(case: &mut Case) {
+    need(case, "pids");
+    let id = launch(case, &[("pids", json!({"limit": 100}))]);
+    let line = format!(
+        "{{ sleep 0.3; echo '{{\"pids\": {{\"limit\": 77}}}}'; }} | {} --root {} update --resources - {id}",
+        case.runtime_path(),
+        case.state_root().display(),
+    );
+    case.program("sh").args(["-c", &line]).run().ok();
+    assert_eq!(read(case, "pids.max"), "77");
+    case.destroy(&id);
+}

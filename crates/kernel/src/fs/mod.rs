@@ -21,8 +21,8 @@ pub use directory::{
 pub use open::{
     lock_exclusive, lock_shared, open_at, open_directory, open_directory_at,
     open_directory_no_follow, open_path, open_path_at, open_path_no_follow, open_read,
-    open_read_at, open_read_write, open_write, read_link, read_link_at, reopen_directory, resolve,
-    unlock,
+    open_read_at, open_read_waiting, open_read_write, open_write, read_link, read_link_at,
+    reopen_directory, resolve, unlock,
 };
 pub use rustix::fs::OFlags;
 pub(crate) use stat::statx_at;

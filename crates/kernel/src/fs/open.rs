@@ -94,6 +94,14 @@ pub fn open_read(path: &str) -> Result<OwnedFd> {
     open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
 }
 
+/// Opens a file for reading that may be a pipe or a FIFO whose writer takes its time.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open_read_waiting(path: &str) -> Result<OwnedFd> {
+    open(path, OFlags::RDONLY | OFlags::NOCTTY)
+}
+
 /// Opens the file `name` in `dir` for reading; a symlink there is an error. As
 /// [`open_read`] it never waits.
 ///

@@ -20,6 +20,11 @@ pub enum Phase {
     Stopped(Exit),
 }
 
+/// A pid, as messages have it.
+pub fn message_pid(pid: i32) -> u32 {
+    u32::try_from(pid).unwrap_or(0)
+}
+
 /// A process.
 #[derive(Debug)]
 pub struct Process {
@@ -61,6 +66,11 @@ impl Process {
     /// 0 before an exec was started.
     pub fn pid(&self) -> i32 {
         self.now().pid
+    }
+
+    /// The pid, as messages have it.
+    pub fn message_pid(&self) -> u32 {
+        message_pid(self.pid())
     }
 
     /// Where it is in its life.

@@ -1,9 +1,7 @@
 //! Where the shim itself stands: its control group, and its place in the order in
 //! which the kernel kills when memory is short.
 
-use std::path::Path;
-
-const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+use std::collections::BTreeSet;
 
 /// Puts a process into a control group of every hierarchy, which is made if need be.
 ///
@@ -17,33 +15,21 @@ pub fn place(pid: u32, cgroup: &str) -> Result<(), String> {
     if cgroup.split('/').any(|part| part == "..") {
         return Err(format!("ShimCgroup: {cgroup:?} leads out of the hierarchy"));
     }
-    let unified = Path::new(CGROUP_ROOT).join("cgroup.controllers").exists();
-    let roots = if unified {
-        vec![Path::new(CGROUP_ROOT).to_owned()]
-    } else {
-        hierarchies()
-    };
+    let facts = libcgroups::probe(true).map_err(|error| format!("ShimCgroup: {error}"))?;
+    // Two controllers may be of one hierarchy.
+    let roots: BTreeSet<String> = facts
+        .v1_mounts
+        .into_values()
+        .chain(facts.v2_mount)
+        .collect();
     for root in roots {
-        let directory = root.join(cgroup);
-        let file = directory.join("cgroup.procs");
+        let directory = format!("{root}/{cgroup}");
+        let file = format!("{directory}/cgroup.procs");
         std::fs::create_dir_all(&directory)
             .and_then(|()| std::fs::write(&file, pid.to_string()))
-            .map_err(|error| format!("ShimCgroup: {}: {error}", file.display()))?;
+            .map_err(|error| format!("ShimCgroup: {file}: {error}"))?;
     }
     Ok(())
-}
-
-/// The mounted hierarchies of cgroup v1; links (`cpu` to `cpu,cpuacct`) are left out.
-fn hierarchies() -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(CGROUP_ROOT)
-        .into_iter()
-        .flatten()
-        .flatten();
-    entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .filter(|path| path.join("cgroup.procs").exists())
-        .collect()
 }
 
 /// A shim is to be killed before containerd, and after the containers: its score is

@@ -47,6 +47,14 @@ pub(crate) struct Init {
     pub pidfd: OwnedFd,
 }
 
+impl Init {
+    /// Kills and reaps it; that it may be gone already is no error.
+    pub fn end(&self) {
+        let _ = pidfd::send_signal(self.pidfd.as_fd(), signal::KILL);
+        let _ = pidfd::wait(self.pidfd.as_fd());
+    }
+}
+
 /// A container whose init waits: for `start`, or for `run`'s word.
 pub(crate) struct Built<'a> {
     pub directory: ContainerDirectory<'a>,
@@ -92,8 +100,7 @@ impl Undo<'_> {
             devices.bring_back();
         }
         if let Some(init) = &self.init {
-            let _ = pidfd::send_signal(init.pidfd.as_fd(), signal::KILL);
-            let _ = pidfd::wait(init.pidfd.as_fd());
+            init.end();
         }
         if let Some(cgroup) = &self.cgroup {
             let _ = cgroup.kill_all();
@@ -210,7 +217,7 @@ fn build_parts<'a>(
         undo.pid_file = Some(path);
     }
     if let Some(path) = &options.pidfd_socket {
-        send_pidfd(path, init.pidfd.as_fd())?;
+        send_pidfd(path, PIDFD_OF_INIT, init.pidfd.as_fd())?;
     }
     undo.directory.complete()?;
     finish(&conversation)?;
@@ -321,15 +328,22 @@ pub(crate) fn write_pid_file(path: &str, pid: i32) -> Result<()> {
 }
 
 /// What `--pidfd-socket` asks for.
-fn send_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
-    hand_over_pidfd(path, pidfd).doing(|| format!("--pidfd-socket {path}"))
+pub(crate) fn send_pidfd(path: &str, word: &[u8], pidfd: BorrowedFd<'_>) -> Result<()> {
+    hand_over_pidfd(path, word, pidfd).doing(|| format!("--pidfd-socket {path}"))
 }
 
-/// One message to whoever listens: a word that tells init's pidfd from that of an
-/// `exec`, and the pidfd. Connected only now, so that init never inherits the socket.
-pub(crate) fn hand_over_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> kernel::Result<()> {
+/// The word that comes with init's pidfd; that of `exec` has another.
+pub(crate) const PIDFD_OF_INIT: &[u8] = b"standard";
+
+/// One message to whoever listens: a word and the pidfd. Connected only now, so that
+/// the process never inherits the socket.
+pub(crate) fn hand_over_pidfd(
+    path: &str,
+    word: &[u8],
+    pidfd: BorrowedFd<'_>,
+) -> kernel::Result<()> {
     let socket = socket::connect_stream(path)?;
-    socket::send_with_fd(socket.as_fd(), b"standard", pidfd)
+    socket::send_with_fd(socket.as_fd(), word, pidfd)
 }
 
 /// Keeps what the caller leaked to us out of the container: everything that is not

@@ -22,14 +22,14 @@
 //! A container that shares the host's pid namespace sees the joiner as it sees every
 //! process of the host; it is not dumpable then.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use kernel::process::Forked;
-use kernel::{Errno, affinity, fs, pidfd, signal, socket};
+use kernel::{Errno, affinity, fs, pidfd, socket};
 use libcgroups::Cgroup;
 use plan::{ExecPlan, Plan};
 
-use crate::create::{Init, kept_descriptors, write_pid_file};
+use crate::create::{Init, kept_descriptors, send_pidfd, write_pid_file};
 use crate::error::{Doing, Error, Result};
 use crate::foreground;
 use crate::init::{self, Inherited};
@@ -141,8 +141,7 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
         hooks_began: false,
     };
     if let Err(error) = finish(&mut conversation, &mut process, options) {
-        let _ = pidfd::send_signal(process.pidfd.as_fd(), signal::KILL);
-        let _ = pidfd::wait(process.pidfd.as_fd());
+        process.end();
         if let Some(path) = &options.pid_file {
             let _ = fs::remove_file(path);
         }
@@ -174,16 +173,9 @@ fn finish(
         write_pid_file(path, process.pid)?;
     }
     if let Some(path) = &options.pidfd_socket {
-        send_pidfd(path, process.pidfd.as_fd())?;
+        send_pidfd(path, b"setns", process.pidfd.as_fd())?;
     }
     after_ready(conversation).map_err(in_words_of_exec)
-}
-
-/// As of init, but for the word.
-fn send_pidfd(path: &str, pidfd: BorrowedFd<'_>) -> Result<()> {
-    socket::connect_stream(path)
-        .and_then(|socket| socket::send_with_fd(socket.as_fd(), b"setns", pidfd))
-        .doing(|| format!("--pidfd-socket {path}"))
 }
 
 /// Opens what the joiner inherits, seals the stub, clones. The child never returns.

@@ -57,7 +57,7 @@ pub use start::start;
 pub use state::State;
 pub use status::Status;
 pub use store::{ContainerDirectory, Store};
-pub use update::{UpdateTarget, update};
+pub use update::update;
 pub use usage::{Interface, Usage};
 
 /// Number of a signal by any of its names; see signal(7). `None` is unknown.

@@ -4,8 +4,8 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use kernel::prctl;
 use kernel::process::ExitStatus;
-use kernel::{pidfd, prctl, signal};
 use plan::Plan;
 
 use crate::create::{self, Built, CreateOptions};
@@ -91,8 +91,7 @@ fn attend(mut built: Built<'_>, signals: &OwnedFd, keep: bool) -> Result<ExitSta
 
 /// Kills init and removes the container.
 fn stop(built: &Built<'_>) -> Result<()> {
-    let _ = pidfd::send_signal(built.init.pidfd.as_fd(), signal::KILL);
-    let _ = pidfd::wait(built.init.pidfd.as_fd());
+    built.init.end();
     clean_up(built)
 }
 

@@ -288,7 +288,8 @@ impl ContainerDirectory<'_> {
         fs::rename_at(self.fd(), CREATING, COMPLETE).doing(|| format!("{COMPLETE} of {}", self.id))
     }
 
-    /// Reads the state, or the claim of a container that is not born yet; `None` when there is not even that of a container in the making.
+    /// Reads the state, or the claim of a container that is not born yet; `None` when
+    /// there is neither.
     pub(crate) fn load(&self) -> Result<Option<Loaded>> {
         for (name, complete) in [(COMPLETE, true), (CREATING, false)] {
             match fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES) {
@@ -323,12 +324,19 @@ impl ContainerDirectory<'_> {
 
     /// What no container has: `--root` may name a directory of other things.
     fn foreign_entry(&self) -> Result<Option<String>> {
-        let doing = || format!("state directory of {}", self.id);
-        let entries = fs::read_directory(self.fd()).doing(doing)?;
-        Ok(entries
-            .into_iter()
-            .map(|(name, _)| name)
-            .find(|name| !is_ours(name)))
+        Ok(self.names()?.into_iter().find(|name| !is_ours(name)))
+    }
+
+    /// The names in it. One that was deleted meanwhile has none, although getdents64(2)
+    /// answers ENOENT there.
+    fn names(&self) -> Result<Vec<String>> {
+        match fs::read_directory(self.fd()) {
+            Err(error) if error.errno() == Errno::NOENT => Ok(Vec::new()),
+            entries => {
+                let entries = entries.doing(|| format!("state directory of {}", self.id))?;
+                Ok(entries.into_iter().map(|(name, _)| name).collect())
+            }
+        }
     }
 
     fn decode(&self, name: &str, bytes: &[u8]) -> Result<State> {
@@ -419,18 +427,14 @@ impl ContainerDirectory<'_> {
     /// container has: `--root` may have named a directory of other things.
     pub(crate) fn remove(&self) -> Result<()> {
         let doing = || format!("state directory of {}", self.id);
-        if let Some(name) = self.foreign_entry()? {
+        let mut names = self.names()?;
+        if let Some(name) = names.iter().find(|name| !is_ours(name)) {
             let path = format!("{}/{}", self.store.path, self.id);
             return Err(Error::Argument {
                 argument: "--root",
                 problem: format!("{path} holds {name:?}, which is no container's, so it stays"),
             });
         }
-        let mut names: Vec<String> = fs::read_directory(self.fd())
-            .doing(doing)?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
         // What is read first goes last: without it a container would look as if it were
         // still being created.
         let is_read = |name: &String| READ_FIRST.iter().position(|read| *read == name.as_str());
@@ -447,10 +451,7 @@ impl ContainerDirectory<'_> {
     /// Whether there is nothing in it: before the first step of `create`, after all but
     /// the last of `delete`.
     pub(crate) fn is_empty(&self) -> Result<bool> {
-        let entries = fs::read_directory(self.fd());
-        Ok(entries
-            .doing(|| format!("state directory of {}", self.id))?
-            .is_empty())
+        Ok(self.names()?.is_empty())
     }
 
     /// Container id.

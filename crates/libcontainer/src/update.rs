@@ -3,25 +3,37 @@
 //! All of a request takes effect, or nothing: values in force and our copy of the
 //! configuration change together, under the lock.
 
-use plan::UpdatePlan;
+use plan::{UpdatePlan, UpdateRequest};
 
 use crate::error::{Error, Result};
 use crate::state::State;
 use crate::status::{self, Status};
 use crate::store::{ContainerDirectory, Store};
 
+/// Gives a container other limits. What is odd in the request is a warning of the log.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::NotRunning`], [`Error::NoCgroup`]; what is wrong with
+/// the request; the first setting that was refused. All limits are as before then.
+pub fn update(store: &Store, request: &UpdateRequest) -> Result<()> {
+    let target = Target::find(store, &request.id)?;
+    let config = target.directory.read_config()?;
+    let plan = plan::update(&config, request, &crate::host::probe()?)?;
+    for warning in &plan.warnings {
+        tracing::warn!("{}: {}", warning.path, warning.text);
+    }
+    target.carry_out(&plan)
+}
+
 /// A container whose limits can be changed; no other command changes it meanwhile.
-pub struct UpdateTarget<'a> {
+struct Target<'a> {
     directory: ContainerDirectory<'a>,
     state: State,
 }
 
-impl<'a> UpdateTarget<'a> {
+impl<'a> Target<'a> {
     /// Finds a container that is created, running or paused.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::NotRunning`], [`Error::NoCgroup`]
-    pub fn find(store: &'a Store, id: &str) -> Result<Self> {
+    fn find(store: &'a Store, id: &str) -> Result<Self> {
         let directory = store.find(id)?;
         directory.lock()?;
         let Some(loaded) = directory.load()? else {
@@ -40,26 +52,14 @@ impl<'a> UpdateTarget<'a> {
         })
     }
 
-    /// The configuration the container has.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn config(&self) -> Result<Vec<u8>> {
-        self.directory.read_config()
+    /// Writes the settings and saves the configuration that goes with them.
+    fn carry_out(&self, plan: &UpdatePlan) -> Result<()> {
+        let cgroup = libcgroups::Cgroup::open(&plan.directories, &self.state.cgroup.path);
+        let change = cgroup.update(&plan.settings)?;
+        if let Err(error) = self.directory.replace_config(&plan.config) {
+            change.take_back()?;
+            return Err(error);
+        }
+        Ok(())
     }
-}
-
-/// Writes the settings of an update and saves the configuration that goes with them.
-///
-/// # Errors
-/// The first setting that was refused. All limits are as before then.
-pub fn update(target: &UpdateTarget<'_>, plan: &UpdatePlan) -> Result<()> {
-    let path = &target.state.cgroup.path;
-    let cgroup = libcgroups::Cgroup::open(&plan.directories, path);
-    let change = cgroup.update(&plan.settings)?;
-    if let Err(error) = target.directory.replace_config(&plan.config) {
-        change.take_back()?;
-        return Err(error);
-    }
-    Ok(())
 }

@@ -17,6 +17,17 @@ fn sleeping_bundle(case: &mut Case) -> Bundle {
     bundle
 }
 
+/// The runtime, a bundle whose program sleeps, and the disk of [`on_a_small_disk`].
+fn words_of_a_line(case: &mut Case) -> [String; 3] {
+    let bundle = sleeping_bundle(case).path;
+    let disk = case.directory.join("disk");
+    [
+        case.runtime_path().to_owned(),
+        bundle.display().to_string(),
+        disk.display().to_string(),
+    ]
+}
+
 /// A tmpfs of its own as the root of state, seen by one shell line.
 fn on_a_small_disk(case: &Case, options: &str, line: &str) -> runtime_tests::Finished {
     let disk = case.directory.join("disk");
@@ -34,12 +45,7 @@ fn on_a_small_disk(case: &Case, options: &str, line: &str) -> runtime_tests::Fin
 )]
 fn full_disk(case: &mut Case) {
     case.only_corten();
-    let bundle = sleeping_bundle(case);
-    let (runtime, bundle) = (
-        case.runtime_path().to_owned(),
-        bundle.path.display().to_string(),
-    );
-    let disk = case.directory.join("disk").display().to_string();
+    let [runtime, bundle, disk] = words_of_a_line(case);
     for free in 0..8 {
         // A page is the smallest file; what is left for us grows one by one.
         let fill = 16 - free;
@@ -68,12 +74,7 @@ fn full_disk(case: &mut Case) {
 )]
 fn read_only_state(case: &mut Case) {
     case.only_corten();
-    let bundle = sleeping_bundle(case);
-    let (runtime, bundle) = (
-        case.runtime_path().to_owned(),
-        bundle.path.display().to_string(),
-    );
-    let disk = case.directory.join("disk").display().to_string();
+    let [runtime, bundle, disk] = words_of_a_line(case);
     let seen = case.directory.join("seen");
     fs::create_dir(&seen).unwrap();
     let seen = seen.display();

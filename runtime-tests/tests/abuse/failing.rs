@@ -95,45 +95,14 @@ fn judge(target: &Target<'_>, command: Command, outcome: &Outcome, what: &str) -
         return Some(format!("{what}: {lines} lines: {}", finished.describe()));
     }
     let leftovers = match command.before {
-        // Once its program has ended, a `run` whose clean-up is refused keeps the
-        // container, stopped, for `delete`.
-        Before::Absent if command.line.contains(&"run") && !command.line.contains(&"--detach") => {
-            Vec::new()
-        }
-        Before::Absent => target.leftovers_in_time(),
+        Before::Absent => target.left_by_failure(),
         _ => Vec::new(),
     };
     (!leftovers.is_empty()).then(|| format!("{what}: {leftovers:?} after {}", finished.stderr))
 }
 
-macro_rules! failing_calls {
-    ($($name:ident: $process:literal of $line:expr, $before:ident;)*) => {
-        $(#[convention("Whichever of its system calls fails, a command says so in one line and leaves nothing, or works; it never hangs.")]
-        fn $name(case: &mut Case) {
-            everywhere(case, Command {
-                before: Before::$before,
-                line: &$line,
-                process: $process,
-            });
-        })*
-    };
-}
-
-failing_calls! {
-    create: 0 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
-    init_of_create: 1 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
-    run_detached: 0 of ["run", "--detach", "--bundle", "{bundle}", "{id}"], Absent;
-    init_of_run: 1 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
-    run_in_the_foreground: 0 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
-    start: 0 of ["start", "{id}"], Created;
-    exec: 0 of ["exec", "{id}", "true"], Running;
-    joiner_of_exec: 1 of ["exec", "{id}", "true"], Running;
-    process_of_exec: 2 of ["exec", "{id}", "true"], Running;
-    kill: 0 of ["kill", "{id}", "KILL"], Running;
-    pause: 0 of ["pause", "{id}"], Running;
-    resume: 0 of ["resume", "{id}"], Paused;
-    delete: 0 of ["delete", "{id}"], Stopped;
-    delete_of_a_running_one: 0 of ["delete", "--force", "{id}"], Running;
+crate::stricken::every_command! {
+    "Whichever of its system calls fails, a command says so in one line and leaves nothing, or works; it never hangs.";
     list: 0 of ["list"], Running;
     state: 0 of ["state", "{id}"], Running;
 }

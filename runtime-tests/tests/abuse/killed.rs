@@ -24,33 +24,7 @@ fn everywhere(case: &mut Case, command: Command) {
     });
 }
 
-macro_rules! kill_points {
-    ($($name:ident: $process:literal of $line:expr, $before:ident;)*) => {
-        $(#[convention("Killed before any of its system calls, a command leaves a container that `list` tells the truth of and `delete --force` removes whole.")]
-        fn $name(case: &mut Case) {
-            everywhere(case, Command {
-                before: Before::$before,
-                line: &$line,
-                process: $process,
-            });
-        })*
-    };
-}
-
-kill_points! {
-    create: 0 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
-    init_of_create: 1 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
-    run_detached: 0 of ["run", "--detach", "--bundle", "{bundle}", "{id}"], Absent;
-    init_of_run: 1 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
-    run_in_the_foreground: 0 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
-    start: 0 of ["start", "{id}"], Created;
-    exec: 0 of ["exec", "{id}", "true"], Running;
-    joiner_of_exec: 1 of ["exec", "{id}", "true"], Running;
-    process_of_exec: 2 of ["exec", "{id}", "true"], Running;
-    kill: 0 of ["kill", "{id}", "KILL"], Running;
-    pause: 0 of ["pause", "{id}"], Running;
-    resume: 0 of ["resume", "{id}"], Paused;
-    delete: 0 of ["delete", "{id}"], Stopped;
+crate::stricken::every_command! {
+    "Killed before any of its system calls, a command leaves a container that `list` tells the truth of and `delete --force` removes whole.";
     delete_by_force: 0 of ["delete", "--force", "{id}"], Stopped;
-    delete_of_a_running_one: 0 of ["delete", "--force", "{id}"], Running;
 }

@@ -2,6 +2,7 @@
 //! judge of what it leaves.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use runtime_tests::{
@@ -29,6 +30,9 @@ pub struct Command {
     pub process: usize,
 }
 
+/// What the program of a `run` in the foreground makes.
+const MARK: &str = "/ran";
+
 /// Nobody needs more; a command that does has a loop.
 pub const MOST_CALLS: usize = 3000;
 
@@ -42,7 +46,12 @@ pub fn with_target(case: &mut Case, command: Command, test: impl FnOnce(&Target<
     case.only_corten();
     let mut bundle = case.bundle();
     let stays = command.line.contains(&"--detach") || command.before != Before::Absent;
-    let program: &[&str] = if stays { &["sleep", "1000"] } else { &["true"] };
+    let leaves_a_mark: &[&str] = &["touch", MARK];
+    let program = if stays {
+        &["sleep", "1000"]
+    } else {
+        leaves_a_mark
+    };
     bundle.config.args(program);
     bundle.write();
     let id = case.id();
@@ -64,6 +73,7 @@ impl Target<'_> {
     /// Strikes one call and returns how the command ended.
     pub fn strike(&self, command: Command, call: usize, fault: Fault) -> Outcome {
         self.forget_output();
+        let _ = fs::remove_file(self.mark());
         self.prepare(command.before);
         let root = self.case.state_root().to_string_lossy().into_owned();
         let bundle = self.bundle.path.to_string_lossy().into_owned();
@@ -79,6 +89,17 @@ impl Target<'_> {
             fault,
         };
         strike.run(held(self.case.program("sh"), &line))
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.bundle.rootfs().join(MARK.trim_start_matches('/'))
+    }
+
+    /// What a failed command left that it should not have. Once its program has ended,
+    /// a `run` whose clean-up is refused keeps state and cgroups, for `delete`.
+    pub fn left_by_failure(&self) -> Vec<String> {
+        let ran = self.mark().exists();
+        self.in_time(|left| left.wrong(ran))
     }
 
     /// Each program's output is two files, and their number is that of the files.
@@ -148,15 +169,15 @@ impl Target<'_> {
 
     /// No state, cgroup, mount or process; the dying are given time.
     fn check_clean(&self, what: &str) {
-        let left = self.leftovers_in_time();
+        let left = self.in_time(|left| left.wrong(false));
         assert!(left.is_empty(), "{what}: left behind: {left:?}");
     }
 
     /// What stays of a container.
-    pub fn leftovers_in_time(&self) -> Vec<String> {
+    fn in_time(&self, wrong: impl Fn(Leftovers) -> Vec<String>) -> Vec<String> {
         let end = Instant::now() + Duration::from_secs(5);
         loop {
-            let left = self.leftovers();
+            let left = wrong(self.leftovers());
             if left.is_empty() || Instant::now() > end {
                 return left;
             }
@@ -164,16 +185,79 @@ impl Target<'_> {
         }
     }
 
-    fn leftovers(&self) -> Vec<String> {
-        let mut left = Vec::new();
-        for entry in fs::read_dir(self.case.state_root()).expect("state root") {
-            left.push(format!("state {:?}", entry.expect("entry").file_name()));
-        }
-        let show = |path: &std::path::PathBuf| path.display().to_string();
-        left.extend(cgroup_directories(self.case.token()).iter().map(show));
-        left.extend(mounts_below(&self.case.directory).iter().map(show));
+    fn leftovers(&self) -> Leftovers {
+        let entries = fs::read_dir(self.case.state_root()).expect("state root");
+        let state = entries.map(|entry| format!("state {:?}", entry.expect("entry").file_name()));
+        let show = |path: &PathBuf| path.display().to_string();
+        let cgroups = cgroup_directories(self.case.token());
+        let mounts = mounts_below(&self.case.directory);
         let processes = descendants();
-        left.extend(processes.iter().map(|(pid, line)| format!("{pid} {line}")));
-        left
+        Leftovers {
+            of_a_stopped_one: state.chain(cgroups.iter().map(show)).collect(),
+            others: mounts
+                .iter()
+                .map(show)
+                .chain(processes.iter().map(|(pid, line)| format!("{pid} {line}")))
+                .collect(),
+        }
     }
 }
+
+/// What there still is of a container.
+struct Leftovers {
+    /// State and cgroups, as one has that has stopped.
+    of_a_stopped_one: Vec<String>,
+    /// Mounts and processes.
+    others: Vec<String>,
+}
+
+impl Leftovers {
+    /// What should not be there; `stopped`: a stopped container may.
+    fn wrong(self, stopped: bool) -> Vec<String> {
+        match stopped {
+            true => self.others,
+            false => [self.of_a_stopped_one, self.others].concat(),
+        }
+    }
+}
+
+/// A test for each command that changes something, and for each process that one makes
+/// on the way to the container's program: number 0 is the command itself. After the
+/// sentence come those that the caller wants beside.
+macro_rules! every_command {
+    ($sentence:tt; $($more:tt)*) => {
+        $crate::stricken::commands! {
+            $sentence;
+            create: 0 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
+            init_of_create: 1 of ["create", "--bundle", "{bundle}", "{id}"], Absent;
+            run_detached: 0 of ["run", "--detach", "--bundle", "{bundle}", "{id}"], Absent;
+            init_of_run: 1 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
+            run_in_the_foreground: 0 of ["run", "--bundle", "{bundle}", "{id}"], Absent;
+            start: 0 of ["start", "{id}"], Created;
+            exec: 0 of ["exec", "{id}", "true"], Running;
+            joiner_of_exec: 1 of ["exec", "{id}", "true"], Running;
+            process_of_exec: 2 of ["exec", "{id}", "true"], Running;
+            kill: 0 of ["kill", "{id}", "KILL"], Running;
+            pause: 0 of ["pause", "{id}"], Running;
+            resume: 0 of ["resume", "{id}"], Paused;
+            delete: 0 of ["delete", "{id}"], Stopped;
+            delete_of_a_running_one: 0 of ["delete", "--force", "{id}"], Running;
+            $($more)*
+        }
+    };
+}
+pub(crate) use every_command;
+
+macro_rules! commands {
+    ($sentence:tt; $($name:ident: $process:literal of $line:expr, $before:ident;)*) => {
+        $(#[convention($sentence)]
+        fn $name(case: &mut Case) {
+            everywhere(case, Command {
+                before: Before::$before,
+                line: &$line,
+                process: $process,
+            });
+        })*
+    };
+}
+pub(crate) use commands;

@@ -14,8 +14,9 @@ fn only_where_they_are_known(case: &Case) {
     }
 }
 
-/// What the probe sees under a caller with groups.
-fn facts_of_a_caller_with_groups(case: &mut Case, annotation: Option<&str>) -> Facts {
+/// What the probe sees under a caller with groups; the annotation, if it is there, is
+/// that of keeping them.
+pub fn facts_of_a_caller_with_groups(case: &mut Case, annotation: Option<&str>) -> Facts {
     let mut bundle = case.bundle();
     bundle.config.args(&["/bin/probe", "facts"]);
     if let Some(value) = annotation {

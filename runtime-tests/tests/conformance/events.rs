@@ -263,9 +263,9 @@ fn stream_that_ends_early(case: &mut Case) {
     case.delete(&id);
 }
 
-#[convention("Every time that memory runs out is an event, while the container goes on.")]
-fn out_of_memory(case: &mut Case) {
-    need_events(case);
+/// A container of 32 MiB that wants more as soon as there is a file `/go`; `after` is
+/// what it does then. With nothing after it, what wants memory is init.
+fn short_of_memory(case: &mut Case, after: &str) -> Bundle {
     if !has_v1("memory") && !has_v2("memory") {
         skip("no memory controller in this view");
     }
@@ -274,10 +274,18 @@ fn out_of_memory(case: &mut Case) {
         "/linux/resources/memory",
         json!({"limit": 32 << 20, "swap": 32 << 20}),
     );
-    bundle.config.shell(
+    let exec = if after.is_empty() { "exec " } else { "" };
+    bundle.config.shell(&format!(
         "while [ ! -e /go ]; do sleep 0.05; done; \
-         dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 1000",
-    );
+         {exec}dd if=/dev/zero of=/dev/null bs=200M count=1{after}"
+    ));
+    bundle
+}
+
+#[convention("Every time that memory runs out is an event, while the container goes on.")]
+fn out_of_memory(case: &mut Case) {
+    need_events(case);
+    let bundle = short_of_memory(case, "; sleep 1000");
     let id = case.launch(&bundle);
     let watcher = watch(case, &id, "100ms");
     case.until("it watches", || !watcher.output().is_empty());
@@ -295,17 +303,7 @@ fn out_of_memory_at_the_end(case: &mut Case) {
     need_events(case);
     // runc ends its stream and tells the event at the same time.
     case.only_corten();
-    if !has_v1("memory") && !has_v2("memory") {
-        skip("no memory controller in this view");
-    }
-    let mut bundle = sleeper(case);
-    bundle.config.set(
-        "/linux/resources/memory",
-        json!({"limit": 32 << 20, "swap": 32 << 20}),
-    );
-    bundle.config.shell(
-        "while [ ! -e /go ]; do sleep 0.05; done; exec dd if=/dev/zero of=/dev/null bs=200M count=1",
-    );
+    let bundle = short_of_memory(case, "");
     let id = case.launch(&bundle);
     let pid = case.pid(&id);
     let watcher = watch(case, &id, "100ms");

@@ -3,6 +3,8 @@
 use runtime_tests::{Bundle, Case, Facts, convention, must, should};
 use serde_json::{Value, json};
 
+use crate::annotations::facts_of_a_caller_with_groups;
+
 const CHAPTER: &str = "config.md: User and capabilities";
 
 const KILL: u64 = 1 << 5;
@@ -54,26 +56,7 @@ fn additional_gids(case: &mut Case) {
     "additionalGids (array of ints, OPTIONAL) specifies additional group IDs in the container namespace to be added to the process."
 )]
 fn no_additional_gids(case: &mut Case) {
-    let bundle = case.bundle();
-    bundle.write();
-    let id = case.id();
-    let path = bundle.path.to_string_lossy();
-    let root = case.state_root();
-    let run = case
-        .program("setpriv")
-        .args(["--groups", "777,778", case.runtime_path()]);
-    let finished = run
-        .args([
-            "--root",
-            &root.to_string_lossy(),
-            "run",
-            "--bundle",
-            &path,
-            &id,
-        ])
-        .run()
-        .ok();
-    let facts = Facts::parse(&finished.stdout);
+    let facts = facts_of_a_caller_with_groups(case, None);
     assert_eq!(facts.at("/groups"), &json!([]));
 }
 

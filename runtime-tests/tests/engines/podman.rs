@@ -79,17 +79,22 @@ pub fn configure(case: &Case) -> Images {
 pub fn story(case: &mut Case, story: impl Fn(&mut Session)) {
     let images = configure(case);
     let tar = images.root_tar().to_string_lossy().into_owned();
-    compare(case, podman, |session| {
-        if !session.ask(&["image", "exists", "bb"]).status.success() {
-            session.ask(&["import", "-q", &tar, "localhost/bb"]).ok();
-        }
-        story(session);
-        session.ask(&["pod", "rm", "-fa", "-t0"]).ok();
-        session.ask(&["rm", "-fa", "-t0"]).ok();
-    });
+    compare(case, podman, |session| tell(session, &tar, &story));
 }
 
-/// `podman run --rm` with options, without a network unless they name one.
+/// Tells the story to an engine that may not have the image in `tar` yet, and removes
+/// all containers after it.
+#[track_caller]
+pub fn tell(session: &mut Session, tar: &str, story: &impl Fn(&mut Session)) {
+    if !session.ask(&["image", "exists", "bb"]).status.success() {
+        session.ask(&["import", "-q", tar, "localhost/bb"]).ok();
+    }
+    story(session);
+    session.ask(&["pod", "rm", "-fa", "-t0"]).ok();
+    session.ask(&["rm", "-fa", "-t0"]).ok();
+}
+
+/// `run --rm` of podman, and of Docker, with words of options, without a network unless they name one.
 pub fn run_command<'a>(options: &'a str, command: &[&'a str]) -> Vec<&'a str> {
     let mut line = vec!["run", "--rm"];
     if !options.contains("--net") && !options.contains("--pod") {

@@ -5,22 +5,9 @@ use std::fs;
 use runtime_tests::{Case, cgroup_directories, convention};
 
 use crate::podman::{inspect, run, shell, start, story};
-use crate::session::Session;
+use crate::session::{LIMIT_FILES, Session};
 
 const CHAPTER: &str = "podman: limits";
-
-const FILES: [&str; 10] = [
-    "memory.limit_in_bytes",
-    "memory.soft_limit_in_bytes",
-    "memory.memsw.limit_in_bytes",
-    "memory.swappiness",
-    "cpu.cfs_quota_us",
-    "cpu.cfs_period_us",
-    "cpu.shares",
-    "cpuset.cpus",
-    "pids.max",
-    "blkio.weight",
-];
 
 #[convention("-m, --cpus, --pids-limit and other limits, as the files of the cgroups have them.")]
 fn files(case: &mut Case) {
@@ -34,7 +21,7 @@ fn files(case: &mut Case) {
             "--memory-swappiness 10 -m 32m --memory-swap -1",
         ] {
             let id = start(session, options, &["sleep", "1000"]);
-            session.note_cgroup_files(&id, &FILES);
+            session.note_cgroup_files(&id, &LIMIT_FILES);
             note_devices(session, &id);
             session.ask(&["rm", "-f", "-t0", &id]).ok();
         }
@@ -71,7 +58,7 @@ fn update(case: &mut Case) {
             &["--cpuset-cpus", "0"],
         ] {
             session.ask(&[&["update"], options, &["c"]].concat()).ok();
-            session.note_cgroup_files(&id, &FILES);
+            session.note_cgroup_files(&id, &LIMIT_FILES);
         }
     });
 }

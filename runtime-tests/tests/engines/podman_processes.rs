@@ -102,17 +102,23 @@ fn on_terminal(session: &Session, line: &str) -> Finished {
     finished
 }
 
+/// Writes down what a line has to say that must be on a terminal with all its streams.
+#[track_caller]
+fn note_terminal(session: &mut Session, line: &str) {
+    let finished = on_terminal(session, line).exits(6);
+    assert!(
+        finished.stdout.contains("pts") && finished.stdout.contains("all"),
+        "{}",
+        finished.describe()
+    );
+    session.note("terminal", &finished.stdout);
+}
+
 #[convention("run -it.")]
 fn terminal(case: &mut Case) {
     story(case, |session| {
         let line = "$P run $G --rm -it --net=none bb sh -c 'tty; until stty size | grep -q ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; ls -l /dev/console | cut -c1-10; echo $TERM; exit 6'";
-        let finished = on_terminal(session, line).exits(6);
-        assert!(
-            finished.stdout.contains("pts") && finished.stdout.contains("all"),
-            "{}",
-            finished.describe()
-        );
-        session.note("terminal", &finished.stdout);
+        note_terminal(session, line);
     });
 }
 
@@ -121,13 +127,7 @@ fn terminal_of_exec(case: &mut Case) {
     story(case, |session| {
         start(session, "--name c", &["sleep", "1000"]);
         let line = "$P exec -it c sh -c 'tty; until stty size | grep -q ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6'";
-        let finished = on_terminal(session, line).exits(6);
-        assert!(
-            finished.stdout.contains("pts") && finished.stdout.contains("all"),
-            "{}",
-            finished.describe()
-        );
-        session.note("terminal", &finished.stdout);
+        note_terminal(session, line);
     });
 }
 

@@ -11,7 +11,7 @@ use runtime_tests::{Case, Program, convention};
 
 use crate::facts::write_down;
 use crate::images::Images;
-use crate::podman::{configure, facts, run, run_command};
+use crate::podman::{configure, facts, run, run_command, tell};
 use crate::session::{PATIENCE, Runtime, Session, compare, peer, require};
 
 const CHAPTER: &str = "podman: rootless";
@@ -133,12 +133,7 @@ fn story(case: &mut Case, story: impl Fn(&mut Session)) {
     make_user(case);
     let tar = format!("{}/root.tar", home(case));
     compare(case, podman, |session| {
-        if !session.ask(&["image", "exists", "bb"]).status.success() {
-            session.ask(&["import", "-q", &tar, "localhost/bb"]).ok();
-        }
-        story(session);
-        session.ask(&["pod", "rm", "-fa", "-t0"]).ok();
-        session.ask(&["rm", "-fa", "-t0"]).ok();
+        tell(session, &tar, &story);
         // Ends the process that keeps podman's namespaces.
         session.ask(&["system", "migrate"]).ok();
     });

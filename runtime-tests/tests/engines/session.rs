@@ -9,6 +9,21 @@ use runtime_tests::{
     Case, Finished, Program, View, cgroup_directories, skip, wait_for_no_descendants,
 };
 
+/// The files of cgroup v1 that engines set limits in.
+pub const LIMIT_FILES: [&str; 11] = [
+    "memory.limit_in_bytes",
+    "memory.soft_limit_in_bytes",
+    "memory.memsw.limit_in_bytes",
+    "memory.swappiness",
+    "cpu.cfs_quota_us",
+    "cpu.cfs_period_us",
+    "cpu.shares",
+    "cpuset.cpus",
+    "cpuset.mems",
+    "pids.max",
+    "blkio.weight",
+];
+
 /// How one engine is called: its command with global options and these arguments.
 /// Containers must go below the cgroup [`cgroup_parent`].
 pub type Engine = fn(&Case, &Runtime, &[&str]) -> Program;

@@ -9,7 +9,7 @@ use containerd_shim_protos::protobuf::well_known_types::empty::Empty;
 use containerd_shim_protos::topics;
 use containerd_shim_protos::ttrpc::Result;
 
-use libcontainer::{Error, Store};
+use libcontainer::Store;
 
 use super::Shim;
 use crate::grpc::{failed_precondition, invalid_argument, not_found, unknown};
@@ -81,22 +81,16 @@ impl Shim {
 
     pub(super) async fn update(self: &Arc<Self>, request: UpdateTaskRequest) -> Result<Empty> {
         let container = self.container(&request.id)?;
-        let resources = request.resources.value.clone();
-        self.in_process(&container, |store, id| update(store, id, resources))
-            .await?;
+        let update = plan::UpdateRequest {
+            id: container.id.clone(),
+            // An object like `linux.resources`.
+            resources: Some(request.resources.value.clone()),
+            options: Vec::new(),
+        };
+        self.in_process(&container, move |store, _| {
+            libcontainer::update(store, &update)
+        })
+        .await?;
         Ok(Empty::new())
     }
-}
-
-/// `resources` is an object like `linux.resources`.
-fn update(store: &Store, id: &str, resources: Vec<u8>) -> libcontainer::Result<()> {
-    let request = plan::UpdateRequest {
-        id: id.to_owned(),
-        resources: Some(resources),
-        options: Vec::new(),
-    };
-    let target = libcontainer::UpdateTarget::find(store, id)?;
-    let host = libcontainer::host::probe()?;
-    let plan = plan::update(&target.config()?, &request, &host).map_err(Error::Config)?;
-    libcontainer::update(&target, &plan)
 }

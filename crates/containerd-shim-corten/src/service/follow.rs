@@ -41,7 +41,7 @@ impl Shim {
         let event = TaskExit {
             container_id: container.id.clone(),
             id: id.to_owned(),
-            pid: u32::try_from(process.pid()).unwrap_or(0),
+            pid: process.message_pid(),
             exit_status: exit.status,
             exited_at: MessageField::some(timestamp(exit.at)),
             ..TaskExit::default()

@@ -22,7 +22,7 @@ use crate::events::timestamp;
 use crate::grpc::{already_exists, failed_precondition, invalid_argument, unimplemented, unknown};
 use crate::io::{Owner, Plumbing, ProcessEnds, Subject, Wanted};
 use crate::options::Options;
-use crate::process::{Phase, Process};
+use crate::process::{Phase, Process, message_pid};
 use crate::rootfs;
 
 /// An id that is being made; free again when this is dropped.
@@ -35,10 +35,6 @@ impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.shim.making().remove(&self.id);
     }
-}
-
-fn number(pid: i32) -> u32 {
-    u32::try_from(pid).unwrap_or(0)
 }
 
 impl Shim {
@@ -91,7 +87,7 @@ impl Shim {
         let pid = made?;
         self.publish_created(&request, pid);
         let mut response = CreateTaskResponse::new();
-        response.pid = number(pid);
+        response.pid = message_pid(pid);
         Ok(response)
     }
 
@@ -162,7 +158,7 @@ impl Shim {
                 terminal: request.terminal,
                 ..TaskIO::default()
             }),
-            pid: number(pid),
+            pid: message_pid(pid),
             ..TaskCreate::default()
         };
         // The event's type of a mount has a name of its own, and the same fields.
@@ -193,7 +189,7 @@ impl Shim {
             self.start_exec(&container, &process).await?
         };
         let mut response = StartResponse::new();
-        response.pid = number(pid);
+        response.pid = message_pid(pid);
         Ok(response)
     }
 
@@ -216,7 +212,7 @@ impl Shim {
         self.watch_oom(container);
         let event = TaskStart {
             container_id: container.id.clone(),
-            pid: number(pid),
+            pid: message_pid(pid),
             ..TaskStart::default()
         };
         self.publisher
@@ -247,7 +243,7 @@ impl Shim {
         let event = TaskExecStarted {
             container_id: container.id.clone(),
             exec_id: process.exec_id.clone(),
-            pid: number(pid),
+            pid: message_pid(pid),
             ..TaskExecStarted::default()
         };
         self.publisher
@@ -342,7 +338,7 @@ impl Shim {
             exit => exit,
         };
         let mut response = DeleteResponse::new();
-        response.pid = number(process.pid());
+        response.pid = process.message_pid();
         response.exit_status = exit.map_or(0, |exit| exit.status);
         response.set_exited_at(timestamp(
             exit.map_or_else(std::time::SystemTime::now, |exit| exit.at),

@@ -2,15 +2,63 @@
 //! where controllers are mounted one by one, `io.containerd.cgroups.v2.Metrics` where
 //! there is one hierarchy.
 
-mod v1;
-mod v2;
-
 use std::path::Path;
 
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::{MessageFull, Result};
 use libcgroups::stats::Limit;
 use libcontainer::Usage;
+
+/// What both versions of the message have, each with types of its own.
+macro_rules! alike {
+    () => {
+        fn rdma(devices: &BTreeMap<String, Rdma>) -> RdmaStat {
+            let entry = |device: &String, handles: u64, objects: u64| RdmaEntry {
+                device: device.clone(),
+                hca_handles: short(handles),
+                hca_objects: short(objects),
+                ..RdmaEntry::default()
+            };
+            let current =
+                |(device, rdma): (&String, &Rdma)| entry(device, rdma.handles, rdma.objects);
+            let most = |(device, rdma): (&String, &Rdma)| {
+                entry(device, limit(rdma.handles_limit), limit(rdma.objects_limit))
+            };
+            RdmaStat {
+                current: devices.iter().map(current).collect(),
+                limit: devices.iter().map(most).collect(),
+                ..RdmaStat::default()
+            }
+        }
+
+        fn network(interface: &Interface) -> NetworkStat {
+            NetworkStat {
+                name: interface.name.clone(),
+                rx_bytes: interface.rx.bytes,
+                rx_packets: interface.rx.packets,
+                rx_errors: interface.rx.errors,
+                rx_dropped: interface.rx.dropped,
+                tx_bytes: interface.tx.bytes,
+                tx_packets: interface.tx.packets,
+                tx_errors: interface.tx.errors,
+                tx_dropped: interface.tx.dropped,
+                ..NetworkStat::default()
+            }
+        }
+
+        fn pids(pids: Pids) -> PidsStat {
+            PidsStat {
+                current: pids.current,
+                limit: limit_or_zero(pids.limit),
+                ..PidsStat::default()
+            }
+        }
+    };
+}
+use alike;
+
+mod v1;
+mod v2;
 
 /// The message that fits this host.
 ///

@@ -190,7 +190,7 @@ impl Task for Service {
         let container = self.0.container(&request.id)?;
         let mut response = ConnectResponse::new();
         response.shim_pid = std::process::id();
-        response.task_pid = u32::try_from(container.init.pid()).unwrap_or(0);
+        response.task_pid = container.init.message_pid();
         Ok(response)
     }
 

@@ -13,7 +13,7 @@ use super::Shim;
 use super::metrics::metrics;
 use crate::events::timestamp;
 use crate::grpc;
-use crate::process::Phase;
+use crate::process::{Phase, message_pid};
 
 impl Shim {
     pub(super) fn state(&self, request: &StateRequest) -> Result<StateResponse> {
@@ -30,7 +30,7 @@ impl Shim {
             },
             exec_id: process.exec_id.clone(),
             bundle: container.corten.bundle.clone(),
-            pid: u32::try_from(process.pid()).unwrap_or(0),
+            pid: process.message_pid(),
             status: EnumOrUnknown::new(status),
             stdin: process.wanted.stdin.clone(),
             stdout: process.wanted.stdout.clone(),
@@ -55,7 +55,7 @@ impl Shim {
         let mut response = PidsResponse::new();
         for pid in pids {
             let mut info = ProcessInfo {
-                pid: u32::try_from(pid).unwrap_or(0),
+                pid: message_pid(pid),
                 ..ProcessInfo::default()
             };
             if let Some(exec_id) = container.exec_of(pid) {

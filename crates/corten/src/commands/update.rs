@@ -5,19 +5,11 @@ use plan::UpdateRequest;
 use super::existing;
 use crate::cli::{Global, Update};
 use crate::report::CommandError;
-use libcontainer::{Error, UpdateTarget};
 
 /// Changes the limits of a container.
 pub fn update(global: &Global, args: Update) -> Result<(), CommandError> {
     let store = existing(global, &args.id)?;
-    let request = request(args)?;
-    let target = UpdateTarget::find(&store, &request.id)?;
-    let host = libcontainer::host::probe()?;
-    let plan = plan::update(&target.config()?, &request, &host).map_err(Error::Config)?;
-    for warning in &plan.warnings {
-        tracing::warn!("{}: {}", warning.path, warning.text);
-    }
-    Ok(libcontainer::update(&target, &plan)?)
+    Ok(libcontainer::update(&store, &request(args)?)?)
 }
 
 fn request(args: Update) -> Result<UpdateRequest, CommandError> {

@@ -10,7 +10,7 @@ use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 use super::{
     NetDevices, describe_status, failed, id_map, listener, open_child, run_hooks, steps_of,
 };
-use crate::create::Init;
+use crate::create::{self, Init};
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
 use crate::error::{Doing, Error, Failure, Result, reason_of};
@@ -72,9 +72,9 @@ impl Conversation<'_> {
         self.carry_out_late_steps(init)
     }
 
-    /// The process inside waits for us; the one outside tells of it with
-    /// its last word. Killed before, it would be waited for for ever: the one inside
-    /// keeps the conversation open.
+    /// The process inside waits for us, and the one outside tells of it with its last
+    /// word. One that was killed before would be waited for for ever: the process
+    /// inside keeps the conversation open.
     fn await_outer_word(&self, init: &Init) -> Result<()> {
         let doing = || "outer process".to_owned();
         pidfd::wait_exit(init.pidfd.as_fd(), None).doing(doing)?;
@@ -142,7 +142,7 @@ impl Conversation<'_> {
                     None => Ok(()),
                 },
                 ParentOp::SendPidfd { path } => {
-                    crate::create::hand_over_pidfd(path, init.pidfd.as_fd())
+                    create::hand_over_pidfd(path, create::PIDFD_OF_INIT, init.pidfd.as_fd())
                 }
                 ParentOp::JoinResctrlGroups(directories) => {
                     crate::resctrl::join(directories, init.pid)

@@ -1,5 +1,7 @@
 //! no_new_privs, seccomp, and the way out of the sealed stub.
 
+use std::borrow::Cow;
+
 use oci_spec::runtime::{LinuxSeccomp, Process};
 
 use super::{Context, annotations};
@@ -26,7 +28,7 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         return;
     };
     let from = ConfigPath::new("linux.seccomp");
-    let profile = &with_receiver(context, profile);
+    let profile = &*with_receiver(context, profile);
     let mut unknown = Vec::new();
     let problems = &mut context.problems;
     let Some(program) = crate::seccomp::compile(profile, &from, problems, &mut unknown) else {
@@ -54,13 +56,14 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
     context.last(from, op);
 }
 
-/// The profile, with the agent of the annotation if it has none itself.
-fn with_receiver(context: &Context<'_>, profile: &LinuxSeccomp) -> LinuxSeccomp {
-    let mut profile = profile.clone();
+/// The profile, with the agent of the annotation if it has none itself. Profiles are
+/// long, and hardly one is changed.
+fn with_receiver<'a>(context: &Context<'_>, profile: &'a LinuxSeccomp) -> Cow<'a, LinuxSeccomp> {
+    let mut profile = Cow::Borrowed(profile);
     if profile.listener_path().is_none()
         && let Some(path) = annotations::seccomp_receiver(context)
     {
-        profile.set_listener_path(Some(path.into()));
+        profile.to_mut().set_listener_path(Some(path.into()));
     }
     profile
 }

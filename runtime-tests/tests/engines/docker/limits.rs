@@ -5,30 +5,16 @@ use std::fs;
 use runtime_tests::{Case, cgroup_directories, convention};
 
 use super::{inspect, run, start, story, until};
-use crate::session::Session;
+use crate::session::{LIMIT_FILES, Session};
 
 const CHAPTER: &str = "Docker: limits";
-
-const FILES: [&str; 11] = [
-    "memory.limit_in_bytes",
-    "memory.soft_limit_in_bytes",
-    "memory.memsw.limit_in_bytes",
-    "memory.swappiness",
-    "cpu.cfs_quota_us",
-    "cpu.cfs_period_us",
-    "cpu.shares",
-    "cpuset.cpus",
-    "cpuset.mems",
-    "pids.max",
-    "blkio.weight",
-];
 
 #[convention("Limits, as the cgroup's files have them.")]
 fn set(case: &mut Case) {
     story(case, |session, _| {
         let id = start_limited(session);
         assert!(!cgroup_directories(&id).is_empty());
-        session.note_cgroup_files(&id, &FILES);
+        session.note_cgroup_files(&id, &LIMIT_FILES);
         note_devices(session, &id);
         session.tell(&["exec", "box", "sh", "-c", INSIDE]).ok();
     });
@@ -50,7 +36,7 @@ fn updated(case: &mut Case) {
             let words = ["update"].into_iter().chain(options.split_whitespace());
             let words: Vec<&str> = words.chain(["box"]).collect();
             session.tell(&words);
-            session.note_cgroup_files(&id, &FILES);
+            session.note_cgroup_files(&id, &LIMIT_FILES);
         }
         session.tell(&["exec", "box", "sh", "-c", INSIDE]).ok();
     });

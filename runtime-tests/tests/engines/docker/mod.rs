@@ -8,6 +8,7 @@ use runtime_tests::{Case, Finished, Program};
 
 use crate::daemon::{Containerd, Daemon, remove_with_mounts};
 use crate::images::{Images, NAME};
+use crate::podman::run_command;
 use crate::session::{
     PATIENCE, Runtime, Session, cgroup_parent, compare_with, find_program, peer_or, require,
 };
@@ -155,18 +156,6 @@ fn story_with(
         // dockerd never lets go of the host's network namespace.
         remove_with_mounts(&directory(session.case));
     });
-}
-
-/// `docker run --rm` with words of options, without a network unless they name one.
-fn run_command<'a>(options: &'a str, command: &[&'a str]) -> Vec<&'a str> {
-    let mut line = vec!["run", "--rm"];
-    if !options.contains("--net") {
-        line.push("--net=none");
-    }
-    line.extend(options.split_whitespace());
-    line.push("bb");
-    line.extend(command);
-    line
 }
 
 /// Runs a line of shell in a container and compares code and output.

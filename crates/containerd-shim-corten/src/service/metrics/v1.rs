@@ -7,7 +7,7 @@ use containerd_shim_protos::cgroups::metrics::{
     MemoryStat, Metrics, NetworkStat, PidsStat, RdmaEntry, RdmaStat, Throttle,
 };
 use containerd_shim_protos::protobuf::MessageField;
-use libcgroups::stats::{Counter, Cpu, Hugetlb, Io, IoEntry, Memory, Rdma};
+use libcgroups::stats::{Counter, Cpu, Hugetlb, Io, IoEntry, Memory, Pids, Rdma};
 use libcontainer::{Interface, Usage};
 
 use super::{limit, limit_or_zero, short};
@@ -15,15 +15,10 @@ use super::{limit, limit_or_zero, short};
 /// All that is counted.
 pub fn metrics(usage: &Usage) -> Metrics {
     let stats = &usage.stats;
-    let pids = stats.pids.map(|pids| PidsStat {
-        current: pids.current,
-        limit: limit_or_zero(pids.limit),
-        ..PidsStat::default()
-    });
     let oom = stats.memory.as_ref().and_then(|memory| memory.oom_kills);
     Metrics {
         hugetlb: stats.hugetlb.iter().flatten().map(hugetlb).collect(),
-        pids: pids.into(),
+        pids: stats.pids.map(pids).into(),
         cpu: stats.cpu.as_ref().map(cpu).into(),
         memory: stats.memory.as_ref().map(memory).into(),
         blkio: stats.io.as_ref().map(blkio).into(),
@@ -157,40 +152,4 @@ fn blkio_entry(entry: &IoEntry) -> BlkIOEntry {
     }
 }
 
-fn rdma(devices: &BTreeMap<String, Rdma>) -> RdmaStat {
-    let entry = |device: &String, handles: u64, objects: u64| RdmaEntry {
-        device: device.clone(),
-        hca_handles: short(handles),
-        hca_objects: short(objects),
-        ..RdmaEntry::default()
-    };
-    RdmaStat {
-        current: devices
-            .iter()
-            .map(|(device, rdma)| entry(device, rdma.handles, rdma.objects))
-            .collect(),
-        limit: devices
-            .iter()
-            .map(|(device, rdma)| {
-                let handles = limit(rdma.handles_limit);
-                entry(device, handles, limit(rdma.objects_limit))
-            })
-            .collect(),
-        ..RdmaStat::default()
-    }
-}
-
-fn network(interface: &Interface) -> NetworkStat {
-    NetworkStat {
-        name: interface.name.clone(),
-        rx_bytes: interface.rx.bytes,
-        rx_packets: interface.rx.packets,
-        rx_errors: interface.rx.errors,
-        rx_dropped: interface.rx.dropped,
-        tx_bytes: interface.tx.bytes,
-        tx_packets: interface.tx.packets,
-        tx_errors: interface.tx.errors,
-        tx_dropped: interface.tx.dropped,
-        ..NetworkStat::default()
-    }
-}
+super::alike!();

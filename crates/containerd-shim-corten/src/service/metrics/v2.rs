@@ -7,7 +7,7 @@ use containerd_shim_protos::cgroups_v2::metrics::{
     PSIStats, PidsStat, RdmaEntry, RdmaStat,
 };
 use containerd_shim_protos::protobuf::MessageField;
-use libcgroups::stats::{Cpu, Hugetlb, Io, Memory, Pressure, Rdma, Stall};
+use libcgroups::stats::{Cpu, Hugetlb, Io, Memory, Pids, Pressure, Rdma, Stall};
 use libcontainer::{Interface, Usage};
 
 use super::{limit, limit_or_zero, short};
@@ -15,18 +15,13 @@ use super::{limit, limit_or_zero, short};
 /// All that is counted.
 pub fn metrics(usage: &Usage) -> Metrics {
     let stats = &usage.stats;
-    let pids = stats.pids.map(|pids| PidsStat {
-        current: pids.current,
-        limit: limit_or_zero(pids.limit),
-        ..PidsStat::default()
-    });
     let kills = stats.memory.as_ref().and_then(|memory| memory.oom_kills);
     let events = kills.map(|kills| MemoryEvents {
         oom_kill: kills,
         ..MemoryEvents::default()
     });
     Metrics {
-        pids: pids.into(),
+        pids: stats.pids.map(pids).into(),
         cpu: stats.cpu.as_ref().map(cpu).into(),
         memory: stats.memory.as_ref().map(memory).into(),
         rdma: stats.rdma.as_ref().map(rdma).into(),
@@ -137,24 +132,6 @@ fn io(io: &Io) -> IOStat {
     }
 }
 
-fn rdma(devices: &BTreeMap<String, Rdma>) -> RdmaStat {
-    let entry = |device: &String, handles: u64, objects: u64| RdmaEntry {
-        device: device.clone(),
-        hca_handles: short(handles),
-        hca_objects: short(objects),
-        ..RdmaEntry::default()
-    };
-    let current = |(device, rdma): (&String, &Rdma)| entry(device, rdma.handles, rdma.objects);
-    let most = |(device, rdma): (&String, &Rdma)| {
-        entry(device, limit(rdma.handles_limit), limit(rdma.objects_limit))
-    };
-    RdmaStat {
-        current: devices.iter().map(current).collect(),
-        limit: devices.iter().map(most).collect(),
-        ..RdmaStat::default()
-    }
-}
-
 fn hugetlb((size, pages): (&String, &Hugetlb)) -> HugeTlbStat {
     HugeTlbStat {
         current: pages.pages.usage,
@@ -165,17 +142,4 @@ fn hugetlb((size, pages): (&String, &Hugetlb)) -> HugeTlbStat {
     }
 }
 
-fn network(interface: &Interface) -> NetworkStat {
-    NetworkStat {
-        name: interface.name.clone(),
-        rx_bytes: interface.rx.bytes,
-        rx_packets: interface.rx.packets,
-        rx_errors: interface.rx.errors,
-        rx_dropped: interface.rx.dropped,
-        tx_bytes: interface.tx.bytes,
-        tx_packets: interface.tx.packets,
-        tx_errors: interface.tx.errors,
-        tx_dropped: interface.tx.dropped,
-        ..NetworkStat::default()
-    }
-}
+super::alike!();

@@ -175,6 +175,8 @@ pub enum Command {
     Resume(Resume),
     /// Change the limits of a container
     Update(Update),
+    /// Add mounts to a running container, or take some away
+    Mounts(Mounts),
     /// Watch a container: what it uses, and when it is out of memory
     Events(Events),
     /// Write a config.json to start from
@@ -203,6 +205,7 @@ impl Command {
             Self::Pause(args) => ("pause", Some(&args.id)),
             Self::Resume(args) => ("resume", Some(&args.id)),
             Self::Update(args) => ("update", Some(&args.id)),
+            Self::Mounts(args) => args.change.subject(),
             Self::Events(args) => ("events", Some(&args.id)),
             Self::Spec(_) => ("spec", None),
             Self::Features(_) => ("features", None),
@@ -488,6 +491,45 @@ pub struct Resume {
     /// Name of the container
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// `corten mounts`
+#[derive(Debug, Args)]
+pub struct Mounts {
+    /// What is to become of them.
+    #[command(subcommand)]
+    pub change: MountsChange,
+}
+
+/// `corten mounts add` and `corten mounts remove`
+#[derive(Debug, Subcommand)]
+pub enum MountsChange {
+    /// Mount what FILE lists, all of it or nothing
+    Add(MountsList),
+    /// Take away what is mounted on the destinations that FILE lists, with all below
+    Remove(MountsList),
+}
+
+impl MountsChange {
+    fn subject(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Add(list) => ("mounts add", Some(&list.id)),
+            Self::Remove(list) => ("mounts remove", Some(&list.id)),
+        }
+    }
+}
+
+/// What both take.
+#[derive(Debug, Args)]
+pub struct MountsList {
+    /// Name of the container
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// JSON list like the `mounts` of a config.json, from standard input if it is -;
+    /// relative sources count from the container's bundle
+    #[arg(value_name = "FILE")]
+    pub file: String,
 }
 
 /// `corten events`

@@ -30,7 +30,7 @@ pub const CLASSIC_SILENT: u32 = libc::MS_SILENT as u32;
 
 pub use crate::root_change::{
     change_directory, change_directory_path, chroot_here, classic_mount_on_fd, current_directory,
-    move_root_and_chroot, pivot_root_here, pivot_to,
+    move_root_and_chroot, pivot_root_here, pivot_to, unmount_detach_fd,
 };
 
 /// What mount_setattr(2) changes.

@@ -4,10 +4,11 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{CWD, OFlags};
-use rustix::mount::MountFlags;
+use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::fs::{open_at, open_directory};
 use crate::mount::{Propagation, change_propagation, unmount_detach};
+use crate::procfs::Procfs;
 use crate::{Errno, Error, Result};
 
 /// `pivot_root(".", ".")`: the working directory becomes the root, and the old
@@ -127,4 +128,22 @@ pub fn classic_mount_on_fd(
     );
     change_directory(here.as_fd())?;
     answer.map_err(|e| Error::new(e, call()))
+}
+
+/// Takes the mount that `fd` is the root of, and all below it, out of sight
+/// (`MNT_DETACH`). umount2(2) knows paths only; this one is the descriptor's own link
+/// in `procfs`, which leads to the mount itself and to no name.
+///
+/// # Errors
+/// Those of umount2(2): EINVAL when `fd` is not the root of a mount of this mount
+/// namespace, or of one that a more privileged one has locked.
+pub fn unmount_detach_fd(procfs: &Procfs, fd: BorrowedFd<'_>) -> Result<()> {
+    let link = format!("thread-self/fd/{}", fd.as_raw_fd());
+    // Proves that the link is the kernel's: nothing is mounted over it.
+    drop(procfs.open(&link, OFlags::PATH)?);
+    let here = open_at(CWD, ".", OFlags::PATH)?;
+    change_directory(procfs.fd())?;
+    let answer = rustix::mount::unmount(link.as_str(), UnmountFlags::DETACH);
+    change_directory(here.as_fd())?;
+    answer.map_err(|e| Error::new(e, format!("umount2({}, MNT_DETACH)", fd.as_raw_fd())))
 }

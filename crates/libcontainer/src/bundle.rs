@@ -84,6 +84,15 @@ pub fn read_resources(path: &str) -> Result<Vec<u8>> {
     read_argument("--resources", path)
 }
 
+/// Reads the list of `mounts add` and `mounts remove`; `-` is standard input.
+///
+/// # Errors
+/// One line that names the file.
+pub fn read_mounts(path: &str) -> Result<Vec<u8>> {
+    let path = if path == "-" { "/dev/stdin" } else { path };
+    read_argument("FILE", path)
+}
+
 /// An engine may write long after it has called us: this waits.
 fn read_argument(option: &'static str, path: &str) -> Result<Vec<u8>> {
     fs::open_read_waiting(path)

@@ -90,6 +90,7 @@ impl Describe for InitOp {
             Self::AttachRoot { .. } => "attach the root".to_owned(),
             Self::OpenRootInPlace => "open the root".to_owned(),
             Self::Mount(mount) => mount.describe(),
+            Self::Unmount { target, .. } => format!("unmount {target}"),
             Self::MakeDevice(node) => match node.node {
                 NodeKind::Bind { .. } => format!("bind {}", node.path),
                 NodeKind::Device { .. } | NodeKind::Fifo => format!("make {}", node.path),

@@ -118,6 +118,12 @@ pub enum Error {
         /// "was killed by SIGKILL"
         how: String,
     },
+    /// The process of `mounts` ended without a word.
+    #[error("the process that was to change the mounts {how}")]
+    VisitorDied {
+        /// "was killed by SIGKILL"
+        how: String,
+    },
     /// `delete` without `--force`.
     #[error("cannot delete container {id} that is not stopped: {status}")]
     NotStopped {

@@ -43,6 +43,8 @@ pub(crate) enum InitMessage {
     ReadyForHooks,
     /// The descriptor beside this message is the master of the container's terminal.
     Console,
+    /// `mounts`: all steps are done.
+    Done,
     /// A step failed.
     Failed(InitFailure),
     /// `hooks.createContainer` did not succeed.

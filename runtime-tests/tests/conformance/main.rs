@@ -27,6 +27,7 @@ mod process;
 mod processes;
 mod rootless;
 mod roots;
+mod running_mounts;
 mod scheduling;
 mod seccomp;
 mod seccomp_notify;

@@ -9,6 +9,7 @@ mod features;
 mod info;
 mod kill;
 mod list;
+mod mounts;
 mod pattern;
 mod pause;
 mod prepare;
@@ -43,6 +44,7 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Pause(args) => pause::pause(global, &args.id)?,
         Command::Resume(args) => pause::resume(global, &args.id)?,
         Command::Update(args) => update::update(global, args)?,
+        Command::Mounts(args) => mounts::mounts(global, args.change)?,
         Command::Events(args) => events::events(global, &args)?,
         Command::Spec(args) => spec::spec(&args)?,
         Command::Features(_) => features::features()?,

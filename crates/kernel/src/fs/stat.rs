@@ -4,7 +4,9 @@ use std::ffi::CStr;
 use std::fmt::Debug;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Statx, StatxFlags, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, Statx, StatxAttributes, StatxFlags, Uid, XattrFlags,
+};
 use rustix::path::Arg;
 
 use super::open_directory_at;
@@ -33,6 +35,8 @@ pub struct Stat {
     pub size: u64,
     /// The mount it was found on (`STATX_MNT_ID`, Linux 5.8).
     pub mount_id: u64,
+    /// It is the root of that mount (`STATX_ATTR_MOUNT_ROOT`, Linux 5.8).
+    pub is_mount_root: bool,
 }
 
 /// Type of an inode.
@@ -130,6 +134,7 @@ fn statx<N: Arg + Debug + Copy>(dir: BorrowedFd<'_>, name: N, flags: AtFlags) ->
         rdev: (found.stx_rdev_major, found.stx_rdev_minor),
         size: found.stx_size,
         mount_id: found.stx_mnt_id,
+        is_mount_root: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
     })
 }
 

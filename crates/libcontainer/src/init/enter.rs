@@ -104,7 +104,9 @@ impl Build<'_> {
             }
         }
         // A change of identity clears both.
-        prctl::set_parent_death_signal(Some(kernel::signal::KILL))?;
+        if self.ends_with_parent {
+            prctl::set_parent_death_signal(Some(kernel::signal::KILL))?;
+        }
         prctl::set_dumpable(false)?;
         self.root = Some(Root::new(fs::open_path("/")?));
         Ok(())

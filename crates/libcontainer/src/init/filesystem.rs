@@ -87,6 +87,7 @@ impl Build<'_> {
             let moved = format!("{} was moved while it was mounted on", op.target);
             return Err(refuse(Errno::STALE, moved).into());
         }
+        self.note_placed(&mounted)?;
         Self::label_root(op, &mounted)?;
         if op.copy_up {
             Self::copy_up(&mounted, &target)?;

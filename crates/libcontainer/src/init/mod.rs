@@ -9,6 +9,7 @@
 //! | `devices.rs` | nodes and links below /dev |
 //! | `inside.rs` | console, names, sysctls, working directory |
 //! | `protect.rs` | read-only and masked paths |
+//! | `visit.rs` | `mounts add` and `mounts remove` in a container that exists |
 //! | `program.rs` | which program, which HOME, and the hand-off |
 //!
 //! Nothing returns from here into the code that forked: [`run`] ends in an exec or
@@ -25,6 +26,7 @@ mod mounts;
 mod program;
 mod protect;
 mod root;
+mod visit;
 
 use std::os::fd::OwnedFd;
 
@@ -36,6 +38,8 @@ use plan::{ConfigPath, InitOp, NamespaceKind, Plan, Propagation};
 use crate::error::reason_of;
 use crate::parent::Slots;
 use crate::script::StubDescriptors;
+pub(crate) use visit::change_mounts;
+
 use crate::sync::{Channel, HookReport, InitFailure, InitMessage};
 
 /// Everything init gets from its parent, by being its copy.
@@ -92,6 +96,42 @@ pub(crate) struct Build<'a> {
     empty_directory: Option<OwnedFd>,
     null: Option<OwnedFd>,
     program: Option<program::Found>,
+    /// Mounts that were placed, in order, where they may have to go again.
+    placed: Option<Vec<OwnedFd>>,
+    /// `mounts`: the caller's /proc.
+    host_procfs: Option<Procfs>,
+    /// A parent that is killed takes us along.
+    ends_with_parent: bool,
+}
+
+impl<'a> Build<'a> {
+    fn new(
+        plan: &'a Plan,
+        slots: Slots,
+        tasks: Vec<OwnedFd>,
+        descriptors: StubDescriptors,
+        channel: &'a Channel,
+    ) -> Self {
+        Self {
+            plan,
+            from: ConfigPath::new(""),
+            slots,
+            tasks,
+            descriptors,
+            channel,
+            root_target: None,
+            root: None,
+            default_propagation: None,
+            proc_identity: None,
+            full_procfs: None,
+            empty_directory: None,
+            null: None,
+            program: None,
+            placed: None,
+            host_procfs: None,
+            ends_with_parent: true,
+        }
+    }
 }
 
 /// Builds the container around this process and becomes its program's stub.
@@ -108,22 +148,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         Ok(socket) => Channel::new(socket),
         Err(_) => process::exit_now(1),
     };
-    let mut build = Build {
-        plan,
-        from: ConfigPath::new(""),
-        slots,
-        tasks,
-        descriptors,
-        channel: &channel,
-        root_target: None,
-        root: None,
-        default_propagation: None,
-        proc_identity: None,
-        full_procfs: None,
-        empty_directory: None,
-        null: None,
-        program: None,
-    };
+    let mut build = Build::new(plan, slots, tasks, descriptors, &channel);
     let failed = match build.prepare() {
         Ok(()) => build.carry_out(),
         Err(error) => Some((0, error.into())),
@@ -243,6 +268,7 @@ impl Build<'_> {
             | InitOp::MakeRootReadOnly
             | InitOp::MakeReadOnly { .. } => Ok(self.change_root(op)?),
             InitOp::Mount(mount) => self.mount(mount),
+            InitOp::Unmount { target, protected } => self.unmount(target, protected),
             InitOp::MakeDevice(node) => Ok(self.make_device(node)?),
             InitOp::MakeLink {
                 path,

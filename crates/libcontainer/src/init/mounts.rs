@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::beneath::Root;
-use kernel::{Errno, copy_tree, fs, mount};
+use kernel::{Errno, copy_tree, fs, mount, process};
 use plan::{MountOp, MountSource, PropagationKind, Slot};
 
 use super::attributes::{attributes_of, kind_of, propagation_of};
@@ -62,9 +62,18 @@ impl Build<'_> {
             Some(_) => self.about("destination", error),
             None => error.into(),
         })?;
+        self.note_placed(tree)?;
         Self::set_propagation(op, tree)?;
         if op.target == "/proc" {
             self.proc_identity = None;
+        }
+        Ok(())
+    }
+
+    /// What `mounts add` takes away again should a later one fail.
+    pub(super) fn note_placed(&mut self, tree: &OwnedFd) -> kernel::Result<()> {
+        if let Some(placed) = &mut self.placed {
+            placed.push(process::duplicate_at_least(tree.as_fd(), 3)?);
         }
         Ok(())
     }
@@ -131,11 +140,11 @@ impl Build<'_> {
     /// image can lead there under another name: judged by what was found
     /// (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881).
     pub(super) fn check_target(&mut self, op: &MountOp, target: &OwnedFd) -> kernel::Result<()> {
-        let stat = fs::stat(target.as_fd())?;
         let is_kernels = matches!(
             &op.source,
             MountSource::Filesystem { fstype, .. } if fstype == "proc" || fstype == "sysfs"
         );
+        let stat = fs::stat(target.as_fd())?;
         if is_kernels && stat.kind != fs::FileKind::Directory {
             // Labels, masks and sysctls are applied below it: it must be itself.
             return Err(refuse(
@@ -143,22 +152,32 @@ impl Build<'_> {
                 format!("{} in the root must be a real directory", op.target),
             ));
         }
+        self.check_place(&op.target, target, &stat)
+    }
+
+    /// [`check_target`](Self::check_target) for any kind of mount.
+    pub(super) fn check_place(
+        &mut self,
+        path: &str,
+        found: &OwnedFd,
+        stat: &fs::Stat,
+    ) -> kernel::Result<()> {
         let root = fs::stat(self.root()?.fd())?;
         if (stat.dev, stat.ino, stat.mount_id) == (root.dev, root.ino, root.mount_id) {
             return Err(refuse(
                 Errno::BUSY,
-                format!("{} leads to the root itself", op.target),
+                format!("{path} leads to the root itself"),
             ));
         }
-        if op.target == "/proc" || op.target.starts_with("/proc/") {
+        if path == "/proc" || path.starts_with("/proc/") {
             return Ok(());
         }
         let identity = (stat.dev, stat.ino, stat.mount_id);
-        let on_procfs = fs::filesystem_magic(target.as_fd())? == fs::PROC_MAGIC;
+        let on_procfs = fs::filesystem_magic(found.as_fd())? == fs::PROC_MAGIC;
         if on_procfs || self.proc_identity()? == Some(identity) {
             return Err(refuse(
                 Errno::PERM,
-                format!("{} leads into /proc of the root", op.target),
+                format!("{path} leads into /proc of the root"),
             ));
         }
         Ok(())

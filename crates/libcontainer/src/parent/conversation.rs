@@ -118,7 +118,12 @@ impl Conversation<'_> {
                     problem: "init sent no terminal".to_owned(),
                 }),
             },
-            InitMessage::Failed(failure) => Err(self.init_error(failure)),
+            InitMessage::Failed(failure) => Err(init_error(self.plan, failure)),
+            // A process that becomes a program says it by becoming one.
+            InitMessage::Done => Err(Error::InitDied {
+                how: "spoke out of turn".to_owned(),
+                hint: String::new(),
+            }),
             InitMessage::HookFailed(report) => Err(self.hook_error(report)),
         }
     }
@@ -161,27 +166,6 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    fn init_error(&self, failure: InitFailure) -> Error {
-        let errno = kernel::Errno::from_raw_os_error(failure.errno);
-        let mut error = kernel::Error::new(errno, failure.call);
-        if let Some(detail) = failure.detail {
-            error = error.with_detail(detail);
-        }
-        let Some(step) = self.plan.init.get(failure.step) else {
-            return Error::System {
-                doing: "container init".to_owned(),
-                source: error,
-            };
-        };
-        Error::Step(Box::new(Failure {
-            path: failure.path.unwrap_or_else(|| step.from.clone()),
-            doing: step.op.describe(),
-            reason: reason_of(&error),
-            hint: diagnose::init_hint(&step.op, &error),
-            call: error.call().to_owned(),
-        }))
-    }
-
     fn hook_error(&self, report: HookReport) -> Error {
         match self.plan.init.get(report.step) {
             Some(Step {
@@ -210,6 +194,28 @@ impl Conversation<'_> {
         };
         steps.explain(message)
     }
+}
+
+/// What a step of init that failed means.
+pub(crate) fn init_error(plan: &Plan, failure: InitFailure) -> Error {
+    let errno = kernel::Errno::from_raw_os_error(failure.errno);
+    let mut error = kernel::Error::new(errno, failure.call);
+    if let Some(detail) = failure.detail {
+        error = error.with_detail(detail);
+    }
+    let Some(step) = plan.init.get(failure.step) else {
+        return Error::System {
+            doing: "container init".to_owned(),
+            source: error,
+        };
+    };
+    Error::Step(Box::new(Failure {
+        path: failure.path.unwrap_or_else(|| step.from.clone()),
+        doing: step.op.describe(),
+        reason: reason_of(&error),
+        hint: diagnose::init_hint(&step.op, &error),
+        call: error.call().to_owned(),
+    }))
 }
 
 /// What is needed to explain a message of the stub: the steps it may name.

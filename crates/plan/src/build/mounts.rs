@@ -15,7 +15,7 @@ use oci_spec::runtime::{Mount, Spec};
 
 /// The only files of procfs that may be covered: those that lxcfs provides. They
 /// say nothing that a runtime or a security module relies on (CVE-2019-16884).
-const PROC_FILES: [&str; 10] = [
+pub(crate) const PROC_FILES: [&str; 10] = [
     "/proc/cpuinfo",
     "/proc/diskstats",
     "/proc/loadavg",
@@ -116,7 +116,7 @@ pub(super) fn is_target(spec: &Spec, path: &str) -> bool {
 }
 
 /// `destination`, clean.
-fn target_of(mount: &Mount) -> String {
+pub(crate) fn target_of(mount: &Mount) -> String {
     clean(&mount.destination().to_string_lossy())
 }
 

@@ -182,7 +182,7 @@ fn enter_container(context: &mut Context<'_>) {
 }
 
 /// All kinds that are not the runtime's own.
-fn kinds_of(namespaces: &Namespaces) -> Vec<NamespaceKind> {
+pub(crate) fn kinds_of(namespaces: &Namespaces) -> Vec<NamespaceKind> {
     use NamespaceKind as N;
     [
         N::User,
@@ -206,16 +206,26 @@ fn finish(
     program: crate::Program,
     terminal: bool,
 ) -> Result<Plan, Errors> {
-    let mut problems = spec.merge_problems(context.problems);
+    let mut problems = spec.merge_problems(std::mem::take(&mut context.problems));
     order::arrange_problems(&mut problems);
     order::arrange(&mut context.parent, &mut context.init, &mut context.last);
     adapt(&mut context.init);
-    let kinds = kinds_of(&context.namespaces);
     let plan = Plan {
+        program,
+        terminal,
+        ..bare_plan(context, spec)
+    };
+    Errors::check(problems, plan)
+}
+
+/// The steps of a context as a plan of one process that joins a container.
+pub(crate) fn bare_plan(context: Context<'_>, spec: &Spec) -> Plan {
+    let kinds = kinds_of(&context.namespaces);
+    Plan {
         id: context.request.id.clone(),
         bundle: String::new(),
         rootfs: String::new(),
-        oci_version: context.spec.version().clone(),
+        oci_version: spec.decoded().version().clone(),
         annotations: std::collections::BTreeMap::new(),
         namespaces: Namespaces {
             join: kinds.iter().map(|kind| (*kind, ExecPlan::INIT)).collect(),
@@ -233,13 +243,12 @@ fn finish(
         parent: context.parent,
         init: context.init,
         last: context.last,
-        program,
+        program: crate::Program::default(),
         poststart: Vec::new(),
         poststop: Vec::new(),
-        terminal,
+        terminal: false,
         warnings: context.warnings,
-    };
-    Errors::check(problems, plan)
+    }
 }
 
 /// What only the container's first process may do: make its working directory,

@@ -34,6 +34,7 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
         }
         InitOp::OpenRootInPlace => "open the root where it is".to_owned(),
         InitOp::Mount(mount) => say_mount(mount, sources),
+        InitOp::Unmount { target, .. } => format!("take away what is mounted on {target}"),
         InitOp::MakeDevice(node) => say_device(node),
         InitOp::MakeLink {
             path,

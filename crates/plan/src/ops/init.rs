@@ -93,6 +93,14 @@ pub enum InitOp {
     OpenRootInPlace,
     /// One of `mounts`.
     Mount(MountOp),
+    /// `mounts remove`: what is mounted exactly here is taken away, with all below it.
+    Unmount {
+        /// Absolute path inside the container, lexically clean.
+        target: String,
+        /// Paths that are masked or read-only: what covers them stays, under whatever
+        /// name it is found.
+        protected: Vec<String>,
+    },
     /// A device node, made and then verified (an existing one must be the same).
     MakeDevice(DeviceNode),
     /// A symlink below `/dev`; one that exists with the same target is fine.
@@ -189,7 +197,7 @@ impl InitOp {
             Self::SetRootPropagation(_) | Self::AttachRoot { .. } | Self::OpenRootInPlace => {
                 InitPhase::Root
             }
-            Self::Mount(_) => InitPhase::Mounts,
+            Self::Mount(_) | Self::Unmount { .. } => InitPhase::Mounts,
             Self::MakeDevice(_) | Self::MakeLink { .. } => InitPhase::Devices,
             Self::AwaitHooks | Self::RunHook(_) => InitPhase::Hooks,
             Self::ChangeRoot(_) => InitPhase::Pivot,

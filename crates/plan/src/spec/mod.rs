@@ -112,6 +112,19 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, PlanError> {
     read_tree(read_text(bytes)?)
 }
 
+/// Reads a document that is one list.
+pub(crate) fn parse_list(bytes: &[u8]) -> Result<Vec<Value>, PlanError> {
+    let tree = serde_json::from_str(read_text(bytes)?);
+    match tree.map_err(|e| unreadable(wording::syntax(&e)))? {
+        Value::Array(list) => Ok(list),
+        other => Err(PlanError::invalid(
+            ConfigPath::new("config.json"),
+            "a list",
+            wording::found(&other),
+        )),
+    }
+}
+
 /// The configuration that a tree is, as [`load`] gives it.
 pub(crate) fn decode(tree: Value) -> Spec {
     repair::decode(tree)

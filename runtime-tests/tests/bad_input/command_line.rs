@@ -99,15 +99,23 @@ fn ids_on_every_other_command(case: &mut Case) {
 }
 
 #[convention(
-    "Whether `delete --force` of an impossible id is an error or nothing to do: nothing outside is touched."
+    "Whether `delete --force` of an impossible id is an error or nothing to do: nothing but a container of that id is touched."
 )]
 fn ids_with_delete_force(case: &mut Case) {
     plant_decoys(case);
+    let mut bundle = case.bundle();
+    bundle.config.args(&["sleep", "1000"]);
+    let container = case.launch(&bundle);
     for id in bad_ids() {
         let finished = case.runtime().args(["delete", "--force", "--", &id]).run();
         assert!(finished.code().is_some(), "{}", finished.describe());
         decoys_live(case, &id);
     }
+    assert_eq!(case.state(&container)["status"], "running");
+    // The same words with an id that there is do delete.
+    let delete = ["delete", "--force", "--", &container];
+    case.runtime().args(delete).run().ok();
+    case.runtime().args(["state", &container]).run().fails();
 }
 
 #[convention("A symlink in the state root is no container.")]
@@ -164,10 +172,15 @@ fn state_root_is_writable_for_others(case: &mut Case) {
     );
 }
 
-#[convention("Without a command the usage is told and the exit code is not 0.")]
+#[convention("Without a command: the usage on stdout, or an error on stderr.")]
 fn no_command(case: &mut Case) {
     let finished = case.program(case.runtime_path()).run();
-    assert!(finished.code().is_some(), "{}", finished.describe());
+    let told = match finished.code() {
+        Some(0) => &finished.stdout,
+        Some(_) => &finished.stderr,
+        None => &String::new(),
+    };
+    assert!(told.contains("command"), "{}", finished.describe());
 }
 
 #[convention("An unknown command is an error that names it.")]

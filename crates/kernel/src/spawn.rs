@@ -19,8 +19,8 @@ use crate::{Errno, Error, Result, pidfd, signal, system};
 pub const OUTPUT_LIMIT: usize = 64 * 1024;
 
 /// What is to run.
-#[derive(Debug, Clone, Default)]
-pub struct Command {
+#[derive(Debug, Default)]
+pub struct Command<'a> {
     /// Absolute path of the program.
     pub path: String,
     /// argv, `argv[0]` included.
@@ -33,6 +33,10 @@ pub struct Command {
     pub timeout: Option<Duration>,
     /// Its working directory; `None` inherits this process'.
     pub cwd: Option<String>,
+    /// What it gets as standard output; `None` is [`Finished::output`].
+    pub stdout: Option<BorrowedFd<'a>>,
+    /// What it gets as standard error; `None` is [`Finished::output`].
+    pub stderr: Option<BorrowedFd<'a>>,
 }
 
 /// How it ended.
@@ -41,7 +45,7 @@ pub struct Finished {
     /// Code or signal.
     pub status: ExitStatus,
     /// Standard output and standard error in the order they were written, the
-    /// last [`OUTPUT_LIMIT`] bytes.
+    /// last [`OUTPUT_LIMIT`] bytes; not what went to a descriptor of the command.
     pub output: Vec<u8>,
     /// It was killed because its time was over.
     pub timed_out: bool,
@@ -57,7 +61,7 @@ pub struct Finished {
 /// # Errors
 /// That of chdir(2) or execve(2) when it could not be started, named as such;
 /// those of [`process::clone3`] and pipe(2).
-pub fn run_command(command: &Command) -> Result<Finished> {
+pub fn run_command(command: &Command<'_>) -> Result<Finished> {
     let program = Program::new(command)?;
     let (stdin_read, stdin_write) = system::pipe()?;
     let (output_read, output_write) = system::pipe()?;
@@ -72,12 +76,12 @@ pub fn run_command(command: &Command) -> Result<Finished> {
     // state is fed before the program exists, and no SIGPIPE can come of it.
     let fed = feed(&stdin_write, &command.stdin);
     let (pid, pidfd) = process::run_in_child(&Clone3::default(), || {
-        let ends = [
+        let stdio = [
             stdin_read.as_fd(),
-            output_write.as_fd(),
-            report_write.as_fd(),
+            command.stdout.unwrap_or(output_write.as_fd()),
+            command.stderr.unwrap_or(output_write.as_fd()),
         ];
-        become_program(&program, ends)
+        become_program(&program, stdio, report_write.as_fd())
     })?;
     drop((stdin_read, output_write, report_write));
     let stdin = (fed < command.stdin.len()).then_some(stdin_write);
@@ -105,7 +109,7 @@ struct Program {
 }
 
 impl Program {
-    fn new(command: &Command) -> Result<Self> {
+    fn new(command: &Command<'_>) -> Result<Self> {
         let env = match &command.env {
             Some(env) => process::c_strings(env)?,
             None => inherited_environment(),
@@ -152,8 +156,8 @@ const STEP_DIRECTORY: u8 = 1;
 const STEP_EXECUTE: u8 = 2;
 
 /// Runs in the child; returns only when it could not become the program.
-fn become_program(program: &Program, [stdin, output, report]: [BorrowedFd<'_>; 3]) -> i32 {
-    let (step, errno) = match prepare(stdin, output) {
+fn become_program(program: &Program, stdio: [BorrowedFd<'_>; 3], report: BorrowedFd<'_>) -> i32 {
+    let (step, errno) = match prepare(stdio) {
         Err(errno) => (STEP_PREPARE, errno),
         Ok(()) => match enter(program.cwd.as_deref()) {
             Err(errno) => (STEP_DIRECTORY, errno),
@@ -169,16 +173,17 @@ fn become_program(program: &Program, [stdin, output, report]: [BorrowedFd<'_>; 3
     127
 }
 
-fn prepare(stdin: BorrowedFd<'_>, output: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+fn prepare(stdio: [BorrowedFd<'_>; 3]) -> std::result::Result<(), Errno> {
     let errno = |e: Error| e.errno();
     signal::reset_all().map_err(errno)?;
     rustix::process::setpgid(None, None)?;
     // Pipes may have got numbers 0 to 2 if the caller had closed them.
-    let stdin = process::duplicate_at_least(stdin, 3).map_err(errno)?;
-    let output = process::duplicate_at_least(output, 3).map_err(errno)?;
-    process::duplicate_to(stdin.as_fd(), 0, false).map_err(errno)?;
-    process::duplicate_to(output.as_fd(), 1, false).map_err(errno)?;
-    process::duplicate_to(output.as_fd(), 2, false).map_err(errno)?;
+    let above = |fd| process::duplicate_at_least(fd, 3).map_err(errno);
+    let [stdin, stdout, stderr] = stdio;
+    let stdio = [above(stdin)?, above(stdout)?, above(stderr)?];
+    for (number, fd) in (0..).zip(&stdio) {
+        process::duplicate_to(fd.as_fd(), number, false).map_err(errno)?;
+    }
     // Whatever the caller leaked to us without close-on-exec ends here.
     process::close_on_exec_from(3).map_err(errno)
 }
@@ -189,7 +194,7 @@ fn enter(directory: Option<&std::ffi::CStr>) -> std::result::Result<(), Errno> {
 
 /// The parent's side while the program runs.
 struct Watch<'a> {
-    command: &'a Command,
+    command: &'a Command<'a>,
     pid: i32,
     pidfd: OwnedFd,
     fed: usize,

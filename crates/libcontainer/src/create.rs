@@ -232,7 +232,9 @@ fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'stat
         .then(|| undo.directory.make_gate())
         .transpose()?;
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
-    let descriptors = StubDescriptors::new(theirs, gate, kept_descriptors(plan))?;
+    let kept = kept_descriptors(plan);
+    let mut descriptors = StubDescriptors::new(theirs, gate, kept)?;
+    descriptors.add_hook_outputs(plan, &slots, kept)?;
     let stub = script::seal(plan, &descriptors)?;
     tracing::debug!("clone init");
     let cgroup = undo.cgroup.as_ref();

@@ -21,6 +21,7 @@ impl Describe for ParentOp {
             Self::OpenNamespace { path, .. }
             | Self::OpenRoot { path, .. }
             | Self::OpenMountSource { path, .. }
+            | Self::OpenHookOutput { path, .. }
             | Self::OpenHostDevice { path, .. } => format!("open {path}"),
             Self::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
             Self::MakeUserNamespace { .. } => "make a user namespace for an id map".to_owned(),

@@ -1,14 +1,15 @@
 //! `Plan::last` as the script of the sealed stub.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use kernel::scheduling::{self, Scheduling};
 use kernel::stub::{Capabilities, Hook as StubHook, Script};
 use kernel::{fs, memfd, process, rlimit};
-use plan::{Hook, LastOp, NamespaceKind, Plan, Scheduler};
+use plan::{Hook, HookOutput, LastOp, NamespaceKind, Plan, Scheduler, Slot};
 
 use crate::describe::describe_last;
 use crate::error::{Doing, Result};
+use crate::parent::Slots;
 use crate::state::HookSubject;
 use crate::store::Gate;
 
@@ -21,12 +22,22 @@ pub(crate) struct StubDescriptors {
     pub working_directory: OwnedFd,
     /// The start gate; `run` has none.
     pub gate: Option<Gate>,
+    /// Of `startContainer` hooks.
+    hook_outputs: Vec<HookFile>,
+}
+
+/// A file for the output of hooks in the stub.
+struct HookFile {
+    slot: Slot,
+    file: OwnedFd,
+    /// Under this number the stub keeps its own stream while a hook has the file.
+    keeper: OwnedFd,
 }
 
 impl StubDescriptors {
     /// Moves everything above the descriptors that the program keeps.
     pub(crate) fn new(socket: OwnedFd, gate: Option<Gate>, preserve: u32) -> Result<Self> {
-        let lowest = 3 + preserve.cast_signed();
+        let lowest = lowest(preserve);
         let above = |fd: OwnedFd| {
             if fd.as_raw_fd() >= lowest {
                 return Ok(fd);
@@ -46,16 +57,52 @@ impl StubDescriptors {
             socket: above(socket).doing(doing)?,
             working_directory: above(placeholder).doing(doing)?,
             gate,
+            hook_outputs: Vec::new(),
         })
+    }
+
+    /// The files of the plan's `startContainer` hooks.
+    pub(crate) fn add_hook_outputs(
+        &mut self,
+        plan: &Plan,
+        slots: &Slots,
+        preserve: u32,
+    ) -> Result<()> {
+        let above = |fd: BorrowedFd<'_>| process::duplicate_at_least(fd, lowest(preserve));
+        // They are the same for all hooks.
+        let first = plan.last.iter().find_map(|step| match &step.op {
+            LastOp::RunHook(hook) => Some([&hook.stdout, &hook.stderr]),
+            _ => None,
+        });
+        for output in first.into_iter().flatten() {
+            if let Some(HookOutput::Slot(slot)) = output {
+                let doing = || "files for the output of hooks".to_owned();
+                let opened = slots.get(*slot).doing(doing)?;
+                self.hook_outputs.push(HookFile {
+                    slot: *slot,
+                    file: above(opened).doing(doing)?,
+                    keeper: above(opened).doing(doing)?,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &OwnedFd> {
         let gate = self.gate.iter().flat_map(|g| [&g.fifo, &g.error_file]);
+        let files = &self.hook_outputs;
+        let files = files.iter().flat_map(|it| [&it.file, &it.keeper]);
         [&self.socket, &self.working_directory]
             .into_iter()
             .chain(gate)
+            .chain(files)
     }
+}
+
+/// The first number above the descriptors that the program keeps.
+const fn lowest(preserve: u32) -> i32 {
+    3 + preserve.cast_signed()
 }
 
 /// Number of an open descriptor.
@@ -192,6 +239,21 @@ impl Writer<'_> {
 
     fn run_hook(&mut self, step: usize, hook: &Hook) {
         let (stdin, pid_at) = self.hook_stdin();
+        let mut redirected = Vec::new();
+        for (stream, output) in [(1, &hook.stdout), (2, &hook.stderr)] {
+            if let Some(HookOutput::Slot(slot)) = output
+                && let Some(open) = self
+                    .descriptors
+                    .hook_outputs
+                    .iter()
+                    .find(|it| it.slot == *slot)
+            {
+                let keeper = number(&open.keeper);
+                self.script
+                    .redirect(step, stream, number(&open.file), keeper);
+                redirected.push((stream, keeper));
+            }
+        }
         self.script.run_hook(
             step,
             &StubHook {
@@ -203,6 +265,9 @@ impl Writer<'_> {
                 timeout_seconds: hook.timeout_seconds,
             },
         );
+        for (stream, keeper) in redirected {
+            self.script.restore(step, stream, keeper);
+        }
     }
 
     /// The state as `startContainer` hooks read it. Their pid is that of the

@@ -308,7 +308,8 @@ fn check_parent(plan: &Plan) {
             | ParentOp::OpenMountSource { slot, .. }
             | ParentOp::OpenHostDevice { slot, .. }
             | ParentOp::OpenProcfs { slot, .. }
-            | ParentOp::MakeUserNamespace { slot, .. } => Some(slot.0),
+            | ParentOp::MakeUserNamespace { slot, .. }
+            | ParentOp::OpenHookOutput { slot, .. } => Some(slot.0),
             _ => None,
         })
         .collect();

@@ -153,6 +153,11 @@ broken! {
     annotation_of_groups: ["annotations[\"run.oci.keep_original_groups\"]", "maybe"] c => c.set("/annotations", json!({"run.oci.keep_original_groups": "maybe"}));
     annotation_of_a_pidfd: ["annotations[\"run.oci.pidfd_receiver\"]"] c => c.set("/annotations", json!({"run.oci.pidfd_receiver": "here"}));
     annotation_of_a_pidfd_that_nobody_wants: ["annotations[\"run.oci.pidfd_receiver\"]", "/no/such/socket"] c => c.set("/annotations", json!({"run.oci.pidfd_receiver": "/no/such/socket"}));
+    annotation_of_hooks: ["annotations[\"run.oci.hooks.stdout\"]"] c => c.set("/annotations", json!({"run.oci.hooks.stdout": "hooks.log"}));
+    annotation_of_hooks_into_nowhere: ["hooks.prestart[0]", "/no/such/directory/log"] c => c.hook("prestart", "true").set("/annotations", json!({"run.oci.hooks.stderr": "/no/such/directory/log"}));
+    annotation_of_hooks_inside_into_nowhere: ["annotations[\"run.oci.hooks.stderr\"]", "/no/such/directory/log"] c => c.hook("startContainer", "true").set("/annotations", json!({"run.oci.hooks.stderr": "/no/such/directory/log"}));
+    annotation_of_clocks: ["annotations[\"run.oci.timens_offset\"]", "realtime"] c => c.push("/linux/namespaces", json!({"type": "time"})).set("/annotations", json!({"run.oci.timens_offset": "realtime 1 0"}));
+    annotation_of_clocks_without_their_namespace: ["annotations[\"run.oci.timens_offset\"]", "time namespace"] c => c.set("/annotations", json!({"run.oci.timens_offset": "monotonic 1 0"}));
     annotation_of_labels: ["annotations[\"run.oci.mount_context_type\"]"] c => c.set("/annotations", json!({"run.oci.mount_context_type": "labels"}));
     seccomp_syscall_unknown_and_wanted: ["linux.seccomp.syscalls[0].names[0]", "no_such_call"] c => c.set("/annotations", json!({"run.oci.seccomp_fail_unknown_syscall": "1"})).set("/linux/seccomp", rule(json!([{"names": ["no_such_call"], "action": "SCMP_ACT_ERRNO"}])));
     console_size_text: ["process.consoleSize.height"] c => c.set("/process/consoleSize", json!({"height": "tall", "width": 80}));

@@ -2,11 +2,21 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 
-use runtime_tests::{Case, ConsoleSocket, Facts, convention, skip};
+use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, convention, skip};
 use serde_json::json;
 
 const CHAPTER: &str = "config.md: Annotations of engines";
+
+const KINDS: [&str; 6] = [
+    "prestart",
+    "createRuntime",
+    "createContainer",
+    "startContainer",
+    "poststart",
+    "poststop",
+];
 
 fn only_where_they_are_known(case: &Case) {
     if case.version().starts_with("runc ") {
@@ -65,4 +75,93 @@ fn a_pidfd_is_sent(case: &mut Case) {
     let wanted = format!("Pid:\t{}", case.pid(&id));
     assert!(info.lines().any(|line| line == wanted), "{info}");
     case.destroy(&id);
+}
+
+/// A hook of each kind that says its name on both streams.
+fn bundle_with_talking_hooks(case: &mut Case) -> Bundle {
+    let mut bundle = case.bundle();
+    for kind in KINDS {
+        let line = format!("cat > /dev/null; echo {kind} says; echo {kind} warns >&2");
+        bundle.config.hook(kind, &line);
+    }
+    bundle.config.args(&["/bin/sh", "-c", "echo the program"]);
+    bundle
+}
+
+/// Sorted: startContainer and poststart hooks may run at the same time.
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+fn lines_of_all(word: &str) -> Vec<String> {
+    let mut lines: Vec<String> = KINDS.iter().map(|kind| format!("{kind} {word}")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[convention(
+    "run.oci.hooks.stdout: what hooks write to standard output is added to the end of this file."
+)]
+fn output_of_hooks_goes_to_a_file(case: &mut Case) {
+    only_where_they_are_known(case);
+    let mut bundle = bundle_with_talking_hooks(case);
+    let log = case.directory.join("hooks.log");
+    fs::write(&log, "it was there\n").unwrap();
+    let all = json!({"run.oci.hooks.stdout": log.to_string_lossy()});
+    bundle.config.set("/annotations", all);
+    let run = case.run(&bundle).ok();
+    let text = fs::read_to_string(&log).unwrap();
+    let said = text.strip_prefix("it was there\n").expect(&text);
+    assert_eq!(lines(said), lines_of_all("says"));
+    // The container's own streams are as they were.
+    assert!(run.stdout.contains("the program"), "{}", run.describe());
+    assert!(!run.stdout.contains("says"), "{}", run.describe());
+}
+
+#[convention("run.oci.hooks.stderr: the same for standard error; a new file is its owner's alone.")]
+fn errors_of_hooks_go_to_a_file(case: &mut Case) {
+    only_where_they_are_known(case);
+    let mut bundle = bundle_with_talking_hooks(case);
+    let log = case.directory.join("hooks.log");
+    let all = json!({"run.oci.hooks.stderr": log.to_string_lossy()});
+    bundle.config.set("/annotations", all);
+    bundle.config.args(&["sleep", "1000"]);
+    let id = case.launch(&bundle);
+    case.destroy(&id);
+    let warned: String = KINDS.iter().map(|kind| format!("{kind} warns\n")).collect();
+    assert_eq!(fs::read_to_string(&log).unwrap(), warned);
+    let mode = fs::metadata(&log).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+#[convention("run.oci.hooks.*: no descriptor of the files is left to the program.")]
+fn files_of_hooks_are_not_left_open(case: &mut Case) {
+    only_where_they_are_known(case);
+    let mut bundle = bundle_with_talking_hooks(case);
+    let log = case.directory.join("hooks.log");
+    let log = log.to_string_lossy();
+    let all = json!({"run.oci.hooks.stdout": log, "run.oci.hooks.stderr": log});
+    bundle.config.set("/annotations", all);
+    bundle
+        .config
+        .shell("for fd in /proc/self/fd/*; do readlink $fd; done; true");
+    let run = case.run(&bundle).ok();
+    assert!(!run.stdout.contains("hooks.log"), "{}", run.describe());
+}
+
+#[convention(
+    "run.oci.timens_offset: the clocks of a new time namespace, as the kernel takes them."
+)]
+fn clocks_are_shifted(case: &mut Case) {
+    only_where_they_are_known(case);
+    let mut bundle = case.bundle();
+    bundle
+        .config
+        .push("/linux/namespaces", json!({"type": "time"}));
+    let all = json!({"run.oci.timens_offset": "boottime 1000000 0"});
+    bundle.config.set("/annotations", all);
+    let up = case.shell(&mut bundle, "cut -d. -f1 /proc/uptime");
+    assert!(up.parse::<u64>().unwrap() >= 1_000_000, "{up}");
 }

@@ -314,6 +314,22 @@ impl Script {
         self.add(step, "execve(hook)", entry);
     }
 
+    /// Puts `file` under the number `stream` and keeps what was there under `keeper`,
+    /// closed on exec.
+    pub fn redirect(&mut self, step: usize, stream: u32, file: u32, keeper: u32) {
+        let call = ("dup3(keep stream)", libc::SYS_dup3);
+        let arguments = [fd(stream), fd(keeper), libc::O_CLOEXEC as u64];
+        self.call(step, call, 0, arguments);
+        let call = ("dup3(output of hook)", libc::SYS_dup3);
+        self.call(step, call, 0, [fd(file), fd(stream), 0]);
+    }
+
+    /// Undoes [`Script::redirect`].
+    pub fn restore(&mut self, step: usize, stream: u32, keeper: u32) {
+        let call = ("dup3(stream)", libc::SYS_dup3);
+        self.call(step, call, 0, [fd(keeper), fd(stream), 0]);
+    }
+
     /// Marks a descriptor close-on-exec: it stays for telling of a failed exec.
     pub fn close_on_exec(&mut self, step: usize, number: u32) {
         let arguments = [fd(number), libc::F_SETFD as u64, libc::FD_CLOEXEC as u64];

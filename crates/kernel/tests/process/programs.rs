@@ -14,6 +14,7 @@ use crate::{isolated, tests};
 tests![
     a_program_gets_its_input_and_its_output_comes_back,
     output_and_errors_keep_their_order,
+    a_stream_may_go_to_a_descriptor,
     arguments_environment_and_directory_are_exact,
     without_an_environment_ours_is_inherited,
     the_signal_that_ended_a_program_is_told,
@@ -36,7 +37,7 @@ tests![
     it_works_when_children_are_ignored,
 ];
 
-fn shell(script: &str) -> Command {
+fn shell(script: &str) -> Command<'static> {
     Command {
         path: "/bin/sh".to_owned(),
         args: ["sh", "-c", script].map(str::to_owned).to_vec(),
@@ -44,7 +45,7 @@ fn shell(script: &str) -> Command {
     }
 }
 
-fn run(command: &Command) -> Finished {
+fn run(command: &Command<'_>) -> Finished {
     run_command(command).unwrap()
 }
 
@@ -66,6 +67,16 @@ fn a_program_gets_its_input_and_its_output_comes_back() {
 fn output_and_errors_keep_their_order() {
     let finished = run(&shell("echo one; echo two >&2; echo three; cat"));
     assert_eq!(text(&finished), "one\ntwo\nthree\n");
+}
+
+fn a_stream_may_go_to_a_descriptor() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let command = Command {
+        stdout: Some(file.as_fd()),
+        ..shell("echo out; echo err >&2")
+    };
+    assert_eq!(text(&run(&command)), "err\n");
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "out\n");
 }
 
 fn arguments_environment_and_directory_are_exact() {

@@ -317,6 +317,10 @@ impl Build<'_> {
         use kernel::spawn::{Command, run_command};
         let stdin =
             crate::state::HookSubject::from(self.plan).json("creating", Some(process::pid()));
+        let file = |output: Option<&plan::HookOutput>| match output {
+            Some(plan::HookOutput::Slot(slot)) => self.slots.get(*slot).map(Some),
+            _ => Ok(None),
+        };
         let command = Command {
             path: hook.path.clone(),
             args: hook.args.clone(),
@@ -327,6 +331,8 @@ impl Build<'_> {
                 .map(|seconds| std::time::Duration::from_secs(seconds.into())),
             // The caller's may be anywhere, and the bundle out of a mapped user's reach.
             cwd: Some("/".to_owned()),
+            stdout: file(hook.stdout.as_ref())?,
+            stderr: file(hook.stderr.as_ref())?,
         };
         match run_command(&command) {
             Ok(finished) if finished.status == ExitStatus::Code(0) && !finished.timed_out => Ok(()),

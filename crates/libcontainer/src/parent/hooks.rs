@@ -1,12 +1,18 @@
 //! Hooks outside the container: `prestart`, `createRuntime`, `poststart`, `poststop`.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use kernel::fs;
 use kernel::process::ExitStatus;
 use kernel::spawn::{Command, Finished, run_command};
-use plan::{ConfigPath, Hook};
+use plan::{ConfigPath, Hook, HookOutput};
 
 use crate::error::{Error, Result, reason_of};
+
+/// Of a file that hooks write to and that was not there: what hooks say is for
+/// whoever asked for it.
+pub(super) const HOOK_OUTPUT_MODE: u32 = 0o600;
 
 /// Runs hooks in order until one does not succeed.
 pub(crate) fn run_hooks<'a>(
@@ -21,17 +27,17 @@ pub(crate) fn run_hooks<'a>(
 }
 
 fn run_hook(path: &ConfigPath, hook: &Hook, stdin: &[u8], directory: Option<&str>) -> Result<()> {
-    let command = Command {
-        path: hook.path.clone(),
-        args: hook.args.clone(),
-        env: hook.env.clone(),
-        stdin: stdin.to_vec(),
-        timeout: hook
-            .timeout_seconds
-            .map(|seconds| Duration::from_secs(seconds.into())),
-        cwd: directory.map(str::to_owned),
+    let failed = |how, output| Error::Hook {
+        path: path.clone(),
+        program: hook.path.clone(),
+        how,
+        output,
     };
-    let (how, output) = match run_command(&command) {
+    let open = |output: &Option<HookOutput>| {
+        open_output(output.as_ref()).map_err(|how| failed(how, String::new()))
+    };
+    let files = (open(&hook.stdout)?, open(&hook.stderr)?);
+    let (how, output) = match start_hook(hook, stdin, directory, files) {
         Ok(Finished {
             status: ExitStatus::Code(0),
             timed_out: false,
@@ -46,11 +52,36 @@ fn run_hook(path: &ConfigPath, hook: &Hook, stdin: &[u8], directory: Option<&str
             String::new(),
         ),
     };
-    Err(Error::Hook {
-        path: path.clone(),
-        program: hook.path.clone(),
-        how,
-        output,
+    Err(failed(how, output))
+}
+
+/// A file for what a hook outside says, or why it has none. Descriptors are for hooks
+/// inside.
+fn open_output(output: Option<&HookOutput>) -> std::result::Result<Option<OwnedFd>, String> {
+    let Some(HookOutput::File(path)) = output else {
+        return Ok(None);
+    };
+    let opened = fs::append_or_create(path, HOOK_OUTPUT_MODE).map(Some);
+    opened.map_err(|error| format!("cannot write its output to {path}: {}", reason_of(&error)))
+}
+
+fn start_hook(
+    hook: &Hook,
+    stdin: &[u8],
+    directory: Option<&str>,
+    (stdout, stderr): (Option<OwnedFd>, Option<OwnedFd>),
+) -> kernel::Result<Finished> {
+    run_command(&Command {
+        path: hook.path.clone(),
+        args: hook.args.clone(),
+        env: hook.env.clone(),
+        stdin: stdin.to_vec(),
+        timeout: hook
+            .timeout_seconds
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        cwd: directory.map(str::to_owned),
+        stdout: stdout.as_ref().map(AsFd::as_fd),
+        stderr: stderr.as_ref().map(AsFd::as_fd),
     })
 }
 

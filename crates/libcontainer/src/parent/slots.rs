@@ -8,6 +8,7 @@ use plan::{
     ConfigPath, DeviceKind, InitOp, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step,
 };
 
+use super::hooks::HOOK_OUTPUT_MODE;
 use super::{failed, id_map, procfs, steps_of};
 use crate::error::{Doing, Result};
 
@@ -181,6 +182,9 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
             user_namespace,
             recursive,
         } => map_mount(slots.get(*tree)?, slots.get(*user_namespace)?, *recursive)?,
+        ParentOp::OpenHookOutput { slot, path } => {
+            slots.put(*slot, fs::append_or_create(path, HOOK_OUTPUT_MODE)?);
+        }
         ParentOp::SetTimeOffset {
             clock,
             seconds,

@@ -4,7 +4,7 @@
 use super::Context;
 use super::labels::CONTEXT_TYPE;
 use crate::error::quote;
-use crate::{ConfigPath, ParentOp, PlanError};
+use crate::{ConfigPath, HookOutput, ParentOp, PlanError};
 
 /// The caller's supplementary groups stay: podman's `--group-add keep-groups`.
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
@@ -12,17 +12,34 @@ const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 /// The agent of SCMP_ACT_NOTIFY, where the profile names none.
 const SECCOMP_RECEIVER: &str = "run.oci.seccomp.receiver";
+/// A file of the host to whose end every hook writes.
+pub(super) const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
+/// The same for standard error.
+pub(super) const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
 /// A system call that this program does not know is an error, not a warning.
 const KNOWN_SYSCALLS: &str = "run.oci.seccomp_fail_unknown_syscall";
+/// Lines for `/proc/self/timens_offsets`, from before the spec had `linux.timeOffsets`.
+pub(super) const TIME_OFFSETS: &str = "run.oci.timens_offset";
 
 /// All of them, sorted: what `features` calls potentially unsafe, because a container's
 /// image may not choose them.
-pub(crate) const ACTED_ON: [&str; 5] = [
+pub(crate) const ACTED_ON: [&str; 8] = [
+    HOOKS_STDERR,
+    HOOKS_STDOUT,
     KEEP_GROUPS,
     CONTEXT_TYPE,
     PIDFD_RECEIVER,
     SECCOMP_RECEIVER,
     KNOWN_SYSCALLS,
+    TIME_OFFSETS,
+];
+
+/// Those whose value is a path, and of what.
+const PATHS: [(&str, &str); 4] = [
+    (HOOKS_STDERR, "file"),
+    (HOOKS_STDOUT, "file"),
+    (PIDFD_RECEIVER, "socket"),
+    (SECCOMP_RECEIVER, "socket"),
 ];
 
 /// Checks them, and adds the steps of those that are steps.
@@ -35,11 +52,11 @@ pub(crate) fn build(context: &mut Context<'_>) {
             context.problem(problem);
         }
     }
-    for name in [PIDFD_RECEIVER, SECCOMP_RECEIVER] {
+    for (name, what) in PATHS {
         if let Some(path) = value(context, name)
             && (!path.starts_with('/') || path.contains('\0'))
         {
-            let wanted = "the absolute path of a socket";
+            let wanted = format!("the absolute path of a {what}");
             context.problem(PlanError::invalid(at(name), wanted, quote(path)));
         }
     }
@@ -64,6 +81,17 @@ pub(super) fn seccomp_receiver<'a>(context: &Context<'a>) -> Option<&'a str> {
     value(context, SECCOMP_RECEIVER)
 }
 
+/// Where hooks write their standard output and standard error.
+pub(super) fn hook_outputs(context: &Context<'_>) -> [Option<HookOutput>; 2] {
+    [HOOKS_STDOUT, HOOKS_STDERR]
+        .map(|name| value(context, name).map(|path| HookOutput::File(path.to_owned())))
+}
+
+/// How far the clocks of a new time namespace are shifted, in the kernel's words.
+pub(super) fn time_offsets<'a>(context: &Context<'a>) -> Option<&'a str> {
+    value(context, TIME_OFFSETS)
+}
+
 fn value<'a>(context: &Context<'a>, name: &str) -> Option<&'a str> {
     let all = context.spec.annotations().as_ref()?;
     all.get(name).map(String::as_str)
@@ -77,7 +105,7 @@ fn read_switch(text: &str) -> Option<bool> {
     }
 }
 
-fn at(name: &str) -> ConfigPath {
+pub(super) fn at(name: &str) -> ConfigPath {
     ConfigPath::new("annotations").key(name)
 }
 

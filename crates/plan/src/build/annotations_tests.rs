@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
-use crate::{Errors, HostFacts, InitOp, LastOp, ParentOp, Plan, Request, build, spec, template};
+use crate::{
+    Errors, HookOutput, HostFacts, InitOp, LastOp, ParentOp, Plan, Request, build, spec, template,
+};
 
 fn plan(annotations: &Value, linux: &Value) -> Result<Plan, Errors> {
     let mut config: Value = serde_json::from_str(&template(None)).expect("a template");
@@ -83,6 +85,80 @@ fn seccomp_by_annotation() {
 }
 
 #[test]
+fn clocks_in_the_words_of_the_kernel() {
+    let linux = json!({"namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"},
+        {"type": "uts"}, {"type": "network"}, {"type": "time"}]});
+    let asked = json!({"run.oci.timens_offset": "monotonic -5 1\n7 100 0\n"});
+    let plan = plan(&asked, &linux).expect("a plan");
+    let shifts = plan.parent.iter().filter_map(|step| match &step.op {
+        ParentOp::SetTimeOffset {
+            clock,
+            seconds,
+            nanoseconds,
+        } => Some((clock.as_str(), *seconds, *nanoseconds)),
+        _ => None,
+    });
+    let shifts: Vec<_> = shifts.collect();
+    assert_eq!(shifts, [("monotonic", -5, 1), ("boottime", 100, 0)]);
+}
+
+#[test]
+fn offsets_by_annotation_and_by_property_clash() {
+    let asked = json!({"run.oci.timens_offset": "monotonic 5 1"});
+    let property = json!({"timeOffsets": {"boottime": {"secs": 1}}});
+    let found = lines(plan(&asked, &property));
+    let start = "annotations[\"run.oci.timens_offset\"]: ";
+    assert!(found[0].starts_with(start) && found.len() == 1, "{found:?}");
+}
+
+/// Outside by its path, inside by a descriptor that the parent opened once for all.
+#[test]
+fn output_of_hooks_goes_to_files() {
+    let mut config: Value = serde_json::from_str(&template(None)).expect("a template");
+    config["process"]["terminal"] = json!(false);
+    config["annotations"] = json!({"run.oci.hooks.stdout": "/log"});
+    let hook = json!([{"path": "/bin/a"}, {"path": "/bin/b"}]);
+    config["hooks"] = json!({"prestart": hook, "createContainer": hook, "startContainer": hook, "poststop": hook});
+    let spec = spec::load(config.to_string().as_bytes()).expect("it decodes");
+    let plan = build(&spec, &Request::create("c1", "/b"), &HostFacts::v2_root()).expect("a plan");
+    let opened = plan.parent.iter().filter_map(|step| match &step.op {
+        ParentOp::OpenHookOutput { slot, path } => Some((*slot, path.as_str())),
+        _ => None,
+    });
+    let opened: Vec<_> = opened.collect();
+    let &[(slot, "/log")] = opened.as_slice() else {
+        panic!("{opened:?}");
+    };
+    let outside = plan.parent.iter().filter_map(|step| match &step.op {
+        ParentOp::RunHook(hook) => Some(hook),
+        _ => None,
+    });
+    let outside = outside.chain(plan.poststop.iter().map(|step| &step.op));
+    let (file, slot) = (HookOutput::File("/log".to_owned()), HookOutput::Slot(slot));
+    assert!(
+        outside.clone().count() == 4
+            && outside
+                .clone()
+                .all(|hook| hook.stdout.as_ref() == Some(&file))
+    );
+    let created = plan.init.iter().filter_map(|step| match &step.op {
+        InitOp::RunHook(hook) => Some(hook),
+        _ => None,
+    });
+    let started = plan.last.iter().filter_map(|step| match &step.op {
+        LastOp::RunHook(hook) => Some(hook),
+        _ => None,
+    });
+    let inside: Vec<_> = created.chain(started).collect();
+    assert_eq!(inside.len(), 4);
+    assert!(
+        inside
+            .iter()
+            .all(|hook| hook.stdout.as_ref() == Some(&slot) && hook.stderr.is_none())
+    );
+}
+
+#[test]
 fn values_that_mean_nothing_are_refused() {
     for (name, value) in [
         ("run.oci.keep_original_groups", "yes"),
@@ -90,6 +166,9 @@ fn values_that_mean_nothing_are_refused() {
         ("run.oci.pidfd_receiver", "here"),
         ("run.oci.seccomp.receiver", "here"),
         ("run.oci.mount_context_type", "contexts"),
+        ("run.oci.hooks.stdout", "log"),
+        ("run.oci.hooks.stderr", ""),
+        ("run.oci.timens_offset", "monotonic 1"),
     ] {
         let found = lines(plan(&json!({name: value}), &json!({})));
         let start = format!("annotations[\"{name}\"]: expected ");

@@ -2,11 +2,11 @@
 
 use oci_spec::runtime::Hook as Entry;
 
-use super::Context;
 use super::process::is_assignment;
+use super::{Context, annotations};
 use crate::error::quote;
 use crate::spec::path_text;
-use crate::{ConfigPath, Hook, InitOp, LastOp, ParentOp, PlanError, Step};
+use crate::{ConfigPath, Hook, HookOutput, InitOp, LastOp, ParentOp, PlanError, Step};
 
 /// The lists that other commands than `create` run.
 #[derive(Default)]
@@ -31,26 +31,64 @@ pub(crate) fn build(context: &mut Context<'_>) -> LaterHooks {
         "createRuntime",
         hooks.create_runtime().as_ref(),
     ));
+    let files = annotations::hook_outputs(context);
+    write_to_files(&mut outside, &files);
     if let Some(first) = outside.first() {
         context.init(first.from.clone(), InitOp::AwaitHooks);
     }
     for step in outside {
         context.parent(step.from, ParentOp::RunHook(step.op));
     }
-    for step in read(
-        context,
-        "createContainer",
-        hooks.create_container().as_ref(),
-    ) {
+    let created = hooks.create_container().as_ref();
+    let mut created = read(context, "createContainer", created);
+    let started = hooks.start_container().as_ref();
+    let mut started = read(context, "startContainer", started);
+    if !(created.is_empty() && started.is_empty()) {
+        let slots = open_outputs(context, &files);
+        write_to_files(&mut created, &slots);
+        write_to_files(&mut started, &slots);
+    }
+    for step in created {
         context.init(step.from, InitOp::RunHook(step.op));
     }
-    for step in read(context, "startContainer", hooks.start_container().as_ref()) {
+    for step in started {
         context.last(step.from, LastOp::RunHook(step.op));
     }
-    LaterHooks {
+    let mut later = LaterHooks {
         poststart: read(context, "poststart", hooks.poststart().as_ref()),
         poststop: read(context, "poststop", hooks.poststop().as_ref()),
+    };
+    write_to_files(&mut later.poststart, &files);
+    write_to_files(&mut later.poststop, &files);
+    later
+}
+
+/// Standard output and standard error.
+type Outputs = [Option<HookOutput>; 2];
+
+fn write_to_files(hooks: &mut [Step<Hook>], [stdout, stderr]: &Outputs) {
+    for hook in hooks {
+        hook.op.stdout.clone_from(stdout);
+        hook.op.stderr.clone_from(stderr);
     }
+}
+
+/// The same files, opened by the parent for whoever has the host's root no more.
+fn open_outputs(context: &mut Context<'_>, files: &Outputs) -> Outputs {
+    let names = [annotations::HOOKS_STDOUT, annotations::HOOKS_STDERR];
+    let mut slots = [None, None];
+    for ((name, file), place) in names.into_iter().zip(files).zip(&mut slots) {
+        if let Some(HookOutput::File(path)) = file {
+            let slot = context.slot();
+            let path = path.clone();
+            context.parent(
+                annotations::at(name),
+                ParentOp::OpenHookOutput { slot, path },
+            );
+            *place = Some(HookOutput::Slot(slot));
+        }
+    }
+    slots
 }
 
 /// One list, with what is wrong in it reported.
@@ -82,6 +120,8 @@ fn read(context: &mut Context<'_>, name: &str, list: Option<&Vec<Entry>>) -> Vec
             args: args.unwrap_or_else(|| vec![path.to_owned()]),
             env: entry.env().clone(),
             timeout_seconds: timeout_seconds.and_then(Result::ok),
+            stdout: None,
+            stderr: None,
         };
         steps.push(Step::new(at, hook));
     }

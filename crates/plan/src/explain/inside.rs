@@ -139,7 +139,13 @@ pub(super) fn say_hook(hook: &Hook, place: &str) -> String {
         None => String::new(),
     };
     let args: String = args.collect();
-    format!("run {}{args} {place}{timeout}", word(&hook.path))
+    let files = match (&hook.stdout, &hook.stderr) {
+        (None, None) => "",
+        (Some(_), None) => ", its standard output to the annotated file",
+        (None, Some(_)) => ", its standard error to the annotated file",
+        (Some(_), Some(_)) => ", its output to the annotated files",
+    };
+    format!("run {}{args} {place}{timeout}{files}", word(&hook.path))
 }
 
 /// A word of a command line, quoted when it would not read as one word.

@@ -35,6 +35,7 @@ impl<'a> Sources<'a> {
                     ..
                 } => (slot, path.as_str(), *recursive),
                 ParentOp::OpenHostDevice { slot, path, .. } => (slot, path.as_str(), false),
+                ParentOp::OpenHookOutput { slot, path } => (slot, path.as_str(), false),
                 ParentOp::OpenProcfs { slot, .. } => (slot, "that procfs", false),
                 _ => continue,
             };
@@ -73,6 +74,9 @@ pub(super) fn say(op: &ParentOp) -> String {
             "open the host's {path}, verified to be {}",
             number(*kind, *major, *minor)
         ),
+        ParentOp::OpenHookOutput { path, .. } => {
+            format!("open {path} for the output of hooks, at its end")
+        }
         ParentOp::OpenProcfs { .. } => "make a procfs of the joined pid namespace".to_owned(),
         ParentOp::MakeUserNamespace { uids, gids, .. } => format!(
             "make a user namespace for idmapped mounts: {}; {}",

@@ -186,4 +186,20 @@ pub struct Hook {
     pub env: Option<Vec<String>>,
     /// Seconds after which it is killed and counts as failed.
     pub timeout_seconds: Option<u32>,
+    /// Where its standard output goes instead of into the error message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<HookOutput>,
+    /// The same for its standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<HookOutput>,
+}
+
+/// A file of the host to whose end hooks write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HookOutput {
+    /// Of a hook outside, opened for it by its absolute path.
+    File(String),
+    /// Of a hook inside, opened by the parent: the path is the host's.
+    Slot(Slot),
 }

@@ -95,6 +95,14 @@ pub enum ParentOp {
         /// Minor number.
         minor: u32,
     },
+    /// Opens a file for the output of hooks inside, at its end; it is made, for its
+    /// owner alone, when it is missing.
+    OpenHookOutput {
+        /// Where it goes.
+        slot: Slot,
+        /// Absolute path on the host.
+        path: String,
+    },
     /// Writes `/proc/<init>/uid_map` or `gid_map`.
     WriteIdMap {
         /// `gid_map` when true, `uid_map` when false.
@@ -160,6 +168,7 @@ impl ParentOp {
             | Self::OpenProcfs { .. }
             | Self::MakeUserNamespace { .. }
             | Self::MapMount { .. }
+            | Self::OpenHookOutput { .. }
             | Self::MakeResctrlGroup(_)
             | Self::SetTimeOffset { .. } => ParentPhase::BeforeClone,
             Self::WriteIdMap { .. } => ParentPhase::IdMap,

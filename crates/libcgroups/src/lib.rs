@@ -9,6 +9,7 @@
 //! | `probe.rs` | how the host mounts its cgroups |
 //! | `directory.rs` | [`Cgroup`]: the directories, opened beneath their mounts |
 //! | `create.rs` | make them, enable controllers |
+//! | `delegate.rs` | whose they are |
 //! | `write.rs` | the one writer, the device program |
 //! | `processes.rs` | joining, counting |
 //! | `freeze.rs`, `kill.rs`, `remove.rs` | the end |
@@ -24,6 +25,7 @@
 //! of the host.
 
 mod create;
+mod delegate;
 mod diagnose;
 mod directory;
 mod error;

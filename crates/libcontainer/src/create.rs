@@ -227,7 +227,7 @@ fn build_parts<'a>(
 /// Opens what init inherits, seals the stub, clones. The child never returns.
 fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'static str>)> {
     tracing::debug!("open what init inherits");
-    let slots = parent::open_slots(plan)?;
+    let mut slots = parent::open_slots(plan)?;
     let gate = has_gate(plan)
         .then(|| undo.directory.make_gate())
         .transpose()?;
@@ -242,6 +242,10 @@ fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'stat
         Some(cgroup) => cgroup.tasks_files()?,
         None => Vec::new(),
     };
+    if let Some((cgroup, delegated)) = cgroup.zip(plan.cgroup.delegated.as_ref()) {
+        let procs = cgroup.make_delegated(&delegated.path, delegated.uid)?;
+        slots.put(delegated.procs, procs);
+    }
     let into = cgroup.and_then(libcgroups::Cgroup::directory_for_clone);
     let forked =
         parent::clone_init(plan, &slots, into).doing(|| "clone container init".to_owned())?;
@@ -286,6 +290,9 @@ fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
     cgroup.apply(&plan.cgroup.settings)?;
     if let Some(program) = &plan.cgroup.device_program {
         cgroup.attach_devices(program)?;
+    }
+    if let Some(uid) = plan.cgroup.owner {
+        cgroup.give_to(uid)?;
     }
     Ok(cgroup.inode()?)
 }

@@ -82,6 +82,7 @@ impl Describe for InitOp {
             }
             Self::EnterContainer { .. } => "join the container's namespaces".to_owned(),
             Self::SetCpuAffinity { cpus } => format!("set {cpus:?}"),
+            Self::EnterDelegatedCgroup { .. } => "move into the delegated cgroup".to_owned(),
             Self::UnshareCgroup => "make a cgroup namespace".to_owned(),
             Self::NewSessionKeyring { name } => format!("make the session keyring {name}"),
             Self::SetKeyLabel(label) => format!("label keys {label:?}"),

@@ -2,6 +2,8 @@
 //! cargo test -p runtime-tests --test conformance` tests another runtime.
 
 mod annotations;
+mod cgroup_limits;
+mod cgroup_ownership;
 mod cgroups;
 mod command_line;
 mod concurrent;

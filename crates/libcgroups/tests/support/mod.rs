@@ -138,6 +138,8 @@ pub fn plan_at(path: &str, facts: &CgroupFacts) -> CgroupPlan {
         directories,
         settings: Vec::new(),
         device_program: None,
+        owner: None,
+        delegated: None,
     }
 }
 

@@ -24,6 +24,7 @@ impl Build<'_> {
                 keep_groups,
             } => self.enter_container(namespaces, *init, *root, *keep_groups),
             InitOp::SetCpuAffinity { cpus } => affinity::set(cpus),
+            InitOp::EnterDelegatedCgroup { procs } => self.enter_delegated_cgroup(*procs),
             InitOp::UnshareCgroup => namespace::unshare(namespace::NEW_CGROUP),
             InitOp::NewSessionKeyring { name } => self.join_keyring(name),
             InitOp::SetKeyLabel(label) => {
@@ -46,6 +47,11 @@ impl Build<'_> {
             fs::write_all(tasks.as_fd(), b"0")?;
         }
         Ok(())
+    }
+
+    /// The move waits for a grace period, which who asks for it pays.
+    fn enter_delegated_cgroup(&mut self, procs: Slot) -> kernel::Result<()> {
+        fs::write_all(self.slots.take(procs)?.as_fd(), b"0")
     }
 
     /// Without ids in the new user namespace nothing can be owned or done there.

@@ -252,6 +252,7 @@ impl Build<'_> {
             | InitOp::EnterContainer { .. }
             | InitOp::SetCpuAffinity { .. }
             | InitOp::UnshareCgroup
+            | InitOp::EnterDelegatedCgroup { .. }
             | InitOp::NewSessionKeyring { .. }
             | InitOp::SetKeyLabel(_)
             | InitOp::AwaitNetDevices

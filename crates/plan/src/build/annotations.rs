@@ -12,6 +12,8 @@ const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 /// The agent of SCMP_ACT_NOTIFY, where the profile names none.
 const SECCOMP_RECEIVER: &str = "run.oci.seccomp.receiver";
+/// A cgroup below the container's, for its program and user.
+pub(super) const DELEGATE_CGROUP: &str = "run.oci.delegate-cgroup";
 /// A file of the host to whose end every hook writes.
 pub(super) const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
 /// The same for standard error.
@@ -23,7 +25,8 @@ pub(super) const TIME_OFFSETS: &str = "run.oci.timens_offset";
 
 /// All of them, sorted: what `features` calls potentially unsafe, because a container's
 /// image may not choose them.
-pub(crate) const ACTED_ON: [&str; 8] = [
+pub(crate) const ACTED_ON: [&str; 9] = [
+    DELEGATE_CGROUP,
     HOOKS_STDERR,
     HOOKS_STDOUT,
     KEEP_GROUPS,
@@ -85,6 +88,11 @@ pub(super) fn seccomp_receiver<'a>(context: &Context<'a>) -> Option<&'a str> {
 pub(super) fn hook_outputs(context: &Context<'_>) -> [Option<HookOutput>; 2] {
     [HOOKS_STDOUT, HOOKS_STDERR]
         .map(|name| value(context, name).map(|path| HookOutput::File(path.to_owned())))
+}
+
+/// The cgroup below the container's that its program starts in.
+pub(super) fn delegated_cgroup<'a>(context: &Context<'a>) -> Option<&'a str> {
+    value(context, DELEGATE_CGROUP)
 }
 
 /// How far the clocks of a new time namespace are shifted, in the kernel's words.

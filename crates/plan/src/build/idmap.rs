@@ -70,6 +70,13 @@ pub(crate) fn is_listed(context: &Context<'_>, groups: bool, id: u32) -> bool {
     unclear || is_broken(&map) || map.iter().any(|line| contains(line, id))
 }
 
+/// The host's uid of `uid` of the container, by the configuration's maps.
+pub(crate) fn host_uid(context: &Context<'_>, uid: u32) -> Option<u32> {
+    let map = read(context.linux().and_then(|l| l.uid_mappings().as_ref()));
+    let line = map.iter().find(|line| contains(line, uid))?;
+    line.host_id.checked_add(uid - line.container_id)
+}
+
 /// Whether it cannot be said what the map was meant to be.
 fn is_broken(map: &[IdMapping]) -> bool {
     map.is_empty() || map.iter().any(|line| line.size == 0)

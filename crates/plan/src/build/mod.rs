@@ -4,6 +4,7 @@
 pub(crate) mod annotations;
 pub(crate) mod capabilities;
 pub(crate) mod console;
+mod delegation;
 pub(crate) mod devices;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -227,7 +228,9 @@ fn build_cgroup(context: &mut Context<'_>) -> Option<CgroupPlan> {
     );
     context.problems.append(&mut out.problems);
     context.warnings.append(&mut out.warnings);
-    plan
+    let mut plan = plan?;
+    delegation::build(context, &mut plan);
+    Some(plan)
 }
 
 /// The parts put together and in order, if nothing is wrong with any.

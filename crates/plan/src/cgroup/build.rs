@@ -137,6 +137,8 @@ pub(crate) fn build(
         directories,
         settings,
         device_program: program,
+        owner: None,
+        delegated: None,
     })
 }
 
@@ -148,6 +150,8 @@ fn disabled(host: &HostFacts) -> CgroupPlan {
         directories: Vec::new(),
         settings: Vec::new(),
         device_program: None,
+        owner: None,
+        delegated: None,
     }
 }
 

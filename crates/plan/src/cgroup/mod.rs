@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use build::build;
 
-use crate::{CgroupMode, ConfigPath, PlanError, Warning};
+use crate::{CgroupMode, ConfigPath, PlanError, Slot, Warning};
 
 /// Where the cgroup chapter leaves what it found.
 #[derive(Default)]
@@ -46,6 +46,25 @@ pub struct CgroupPlan {
     /// v2: the device program; `None` when every device is allowed or the
     /// hierarchy is v1 (there the rules are settings of `devices`).
     pub device_program: Option<DeviceProgram>,
+    /// v2: the uid of the host that gets the directory and the files by which it is
+    /// managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u32>,
+    /// v2: a cgroup below, in which the container's program starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegated: Option<DelegatedCgroup>,
+}
+
+/// A cgroup below the container's own, which limits that one and not this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DelegatedCgroup {
+    /// Clean and relative: `a/b`.
+    pub path: String,
+    /// The uid of the host that gets it.
+    pub uid: Option<u32>,
+    /// For its `cgroup.procs`.
+    pub procs: Slot,
 }
 
 /// Who makes cgroups.

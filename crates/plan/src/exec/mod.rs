@@ -239,6 +239,8 @@ pub(crate) fn bare_plan(context: Context<'_>, spec: &Spec) -> Plan {
             directories: Vec::new(),
             settings: Vec::new(),
             device_program: None,
+            owner: None,
+            delegated: None,
         },
         parent: context.parent,
         init: context.init,

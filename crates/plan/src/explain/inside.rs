@@ -20,6 +20,7 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
             format!("join the container's namespaces: {}", names.join(", "))
         }
         InitOp::SetCpuAffinity { cpus } => format!("stay on the CPUs {cpus:?}"),
+        InitOp::EnterDelegatedCgroup { .. } => "move into the delegated control group".to_owned(),
         InitOp::UnshareCgroup => "make a new cgroup namespace, rooted here".to_owned(),
         InitOp::NewSessionKeyring { name } => format!("start the session keyring {name}"),
         InitOp::SetKeyLabel(label) => format!("label the keyring {label}"),

@@ -105,6 +105,13 @@ pub(super) fn add_cgroup(page: &mut Page, cgroup: &CgroupPlan) {
         let directory = cgroup.directories.get(setting.directory);
         page.row("write", say_setting(setting, directory), &setting.from);
     }
+    if let Some(uid) = cgroup.owner {
+        page.row("give", format!("it to uid {uid} of the host"), &from);
+    }
+    if let Some(delegated) = &cgroup.delegated {
+        let text = format!("{} below it, for the program", delegated.path);
+        page.note("make", text);
+    }
     if let Some(program) = &cgroup.device_program {
         let size = program.instructions.len();
         let text = format!("a program of {size} instructions that decides on every device access");

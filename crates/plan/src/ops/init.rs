@@ -71,6 +71,12 @@ pub enum InitOp {
     },
     /// v1 and hybrid: `unshare(CLONE_NEWCGROUP)` after the cgroups were joined.
     UnshareCgroup,
+    /// v2: writes `0` to `cgroup.procs` of the cgroup below the container's that its
+    /// program starts in; after the cgroup namespace was made, whose root stays above.
+    EnterDelegatedCgroup {
+        /// That file, opened by the parent when it made the cgroup.
+        procs: Slot,
+    },
     /// `keyctl(JOIN_SESSION_KEYRING, "_ses.<id>")`; a kernel without keyrings is fine.
     NewSessionKeyring {
         /// `_ses.<id>`
@@ -191,6 +197,7 @@ impl InitOp {
             | Self::EnterContainer { .. }
             | Self::SetCpuAffinity { .. }
             | Self::UnshareCgroup
+            | Self::EnterDelegatedCgroup { .. }
             | Self::SetKeyLabel(_)
             | Self::NewSessionKeyring { .. } => InitPhase::Enter,
             Self::BringUpLoopback | Self::AwaitNetDevices => InitPhase::Network,

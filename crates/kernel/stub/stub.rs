@@ -77,6 +77,9 @@ const FORK: u32 = 1;
 /// length, address where the pid's digits go (0: none); `number` = time limit in
 /// seconds (0: none).
 const HOOK: u32 = 2;
+/// Our own pid, in decimal, over the end of a string of the environment:
+/// `arguments[0]` = its index, `[1]` = how many bytes of it stay. Ten more wait.
+const PID_INTO_ENVIRONMENT: u32 = 3;
 
 /// A failure is fine.
 const IGNORE_FAILURE: u32 = 1;
@@ -243,6 +246,7 @@ extern "C" fn main(stack: *const u64) -> ! {
             }
             FORK => fork_into_pid_namespace(&start, entry),
             HOOK => run_hook(&start, entry),
+            PID_INTO_ENVIRONMENT => write_pid_into_environment(&start, entry),
             _ => start.fail(entry, EINVAL),
         }
         if entry.flags & DETACHED != 0 {
@@ -316,6 +320,29 @@ fn write_pid(start: &Start, address: u64) {
         if pid == 0 {
             break;
         }
+    }
+}
+
+/// The number is known only once the process is in its pid namespace.
+fn write_pid_into_environment(start: &Start, entry: &Entry) {
+    let [index, kept, ..] = entry.arguments;
+    // SAFETY: the parent knows that the string is there, and how long it is.
+    let string = unsafe { *(start.envp as *const u64).add(index as usize) } + kept;
+    write_pid(start, string);
+    let mut length = 0;
+    // SAFETY: the ten bytes that write_pid filled from their end, and the NUL behind them.
+    unsafe {
+        let digits = string as *mut u8;
+        let mut from = 0;
+        while from < 10 && !(digits.add(from).read_volatile().is_ascii_digit()) {
+            from += 1;
+        }
+        while from < 10 {
+            digits.add(length).write_volatile(digits.add(from).read_volatile());
+            length += 1;
+            from += 1;
+        }
+        digits.add(length).write_volatile(0);
     }
 }
 

@@ -147,6 +147,7 @@ pub(crate) fn trace<Op: Describe + std::fmt::Debug>(step: &Step<Op>) {
 pub(crate) fn describe_last(op: &LastOp, program: &str) -> String {
     match op {
         LastOp::ForkIntoPidNamespace => "fork into the pid namespace".to_owned(),
+        LastOp::TellPid => "write LISTEN_PID".to_owned(),
         LastOp::SetRlimit(limit) => describe_limit(limit),
         LastOp::SetScheduler(scheduler) => describe_scheduler(scheduler),
         LastOp::SetIoPriority { class, level } => describe_io_priority(class, *level),

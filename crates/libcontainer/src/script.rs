@@ -167,6 +167,9 @@ impl Writer<'_> {
                 script.die_with_parent(step);
                 script.start_session(step, self.plan.terminal);
             }
+            LastOp::TellPid => {
+                script.write_pid_into_environment(step, 0, plan::LISTEN_PID.len());
+            }
             LastOp::SetRlimit(limit) => {
                 // The plan knows the names that there are.
                 if let Some(resource) = rlimit::resource_number(&limit.name) {

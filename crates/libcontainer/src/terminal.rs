@@ -40,6 +40,8 @@ impl TerminalSink {
                     .doing(|| "--console-socket".to_owned())
             }
             Self::Foreground(kept) => {
+                // Before the program runs: it may ask at once, and once only.
+                take_over_size(master.as_fd());
                 *kept = Some(master);
                 Ok(())
             }
@@ -89,6 +91,17 @@ fn own(stream: i32) -> Option<BorrowedFd<'static>> {
     kernel::process::borrow_raw(stream).ok()
 }
 
+/// The size of the caller's terminal for the container's, if there is one.
+fn take_over_size(master: BorrowedFd<'_>) {
+    let Some(stdin) = own(STDIN).filter(|stdin| tty::is_tty(*stdin)) else {
+        return;
+    };
+    // A terminal without a size is still a terminal.
+    if let Ok(size) = tty::get_size(stdin) {
+        let _ = tty::set_size(master, size);
+    }
+}
+
 impl Proxy {
     /// Puts stdin, if it is a terminal, in raw mode and takes over its size.
     pub(crate) fn new(master: OwnedFd) -> Result<Self> {
@@ -107,19 +120,14 @@ impl Proxy {
             pending: Vec::new(),
             mid_line: false,
         };
+        // It may have changed since init sent the terminal.
         proxy.take_over_size();
         Ok(proxy)
     }
 
     /// After SIGWINCH.
     pub(crate) fn take_over_size(&self) {
-        let Some(stdin) = own(STDIN).filter(|_| self.saved.is_some()) else {
-            return;
-        };
-        // A terminal without a size is still a terminal.
-        if let Ok(size) = tty::get_size(stdin) {
-            let _ = tty::set_size(self.master.as_fd(), size);
-        }
+        take_over_size(self.master.as_fd());
     }
 
     /// What to wait for: output of the container, room for input, input.

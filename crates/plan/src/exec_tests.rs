@@ -107,6 +107,18 @@ fn nothing_is_made_and_all_namespaces_are_joined() {
 }
 
 #[test]
+fn descriptors_of_a_service_manager_come_with_the_pid_of_the_process() {
+    let mut request = ExecRequest::command("c1", &["x"]);
+    (request.listen_fds, request.preserve_fds) = (1, 1);
+    let plan = plan_of(&config(), &request).unwrap().process;
+    assert_eq!(plan.program.env[0], "LISTEN_PID=          ");
+    assert!(plan.program.env.contains(&"LISTEN_FDS=1".to_owned()));
+    // Behind the fork: before it the number would be another one.
+    assert_eq!(plan.last[0].op, LastOp::ForkIntoPidNamespace);
+    assert!(plan.last.iter().any(|step| step.op == LastOp::TellPid));
+}
+
+#[test]
 fn without_a_mount_namespace_of_its_own_the_root_is_entered() {
     let mut config = config();
     config["linux"]["namespaces"] = json!([{"type": "mount", "path": "/run/mnt"}]);

@@ -39,7 +39,7 @@ pub use features::{
 pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 pub use ops::*;
 pub use path::ConfigPath;
-pub use request::{NOTIFY_DIRECTORY, Request, TerminalHost};
+pub use request::{LISTEN_PID, NOTIFY_DIRECTORY, Request, TerminalHost};
 pub use running_mounts::{MountsChange, MountsRequest, change_mounts};
 pub use spec::Spec;
 pub use template::template;

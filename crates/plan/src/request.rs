@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// as with runc.
 pub const NOTIFY_DIRECTORY: &str = "/run/notify";
 
+/// The variable that names the receiver of descriptors, sd_listen_fds(3).
+pub const LISTEN_PID: &str = "LISTEN_PID=";
+
 /// A `create` or `run`, without its `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +28,8 @@ pub struct Request {
     pub preserve_fds: u32,
     /// `LISTEN_FDS` when it was meant for us; becomes `LISTEN_FDS`/`LISTEN_PID` inside.
     pub listen_fds: u32,
+    /// `LISTEN_FDNAMES`, the names of those descriptors.
+    pub listen_fd_names: Option<String>,
     /// The host's directory that the container sees at [`NOTIFY_DIRECTORY`], absolute;
     /// a service manager waits for its program (`NOTIFY_SOCKET`).
     pub notify_directory: Option<String>,
@@ -59,6 +64,7 @@ impl Request {
             no_new_keyring: false,
             preserve_fds: 0,
             listen_fds: 0,
+            listen_fd_names: None,
             notify_directory: None,
             terminal: TerminalHost::None,
             cgroups_disabled: false,

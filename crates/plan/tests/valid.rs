@@ -424,6 +424,24 @@ fn socket_activation_and_preserved_descriptors() {
             .iter()
             .any(|s| s.op == LastOp::CloseDescriptors { first: 6 })
     );
+    // In a pid namespace of others only the process itself knows its number.
+    let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|namespace| namespace["type"] != "pid");
+    let request = Request {
+        listen_fd_names: Some("a:b".to_owned()),
+        ..request
+    };
+    let plan = build_on(&HostFacts::v2_root(), &request, &config);
+    assert_eq!(
+        plan.program.env,
+        [
+            "LISTEN_PID=          ",
+            "PATH=/bin",
+            "LISTEN_FDS=2",
+            "LISTEN_FDNAMES=a:b"
+        ]
+    );
+    assert!(names(&plan.last).iter().any(|name| name == "TellPid"));
 }
 
 #[test]

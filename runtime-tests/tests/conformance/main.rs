@@ -13,6 +13,7 @@ mod events;
 mod exec;
 mod exec_hostile;
 mod exec_process;
+mod foreground;
 mod hooks;
 mod identity;
 mod idmap;

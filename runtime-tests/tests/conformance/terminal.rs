@@ -322,6 +322,103 @@ fn listen_fds(case: &mut Case) {
     );
 }
 
+/// The runtime under a shell that is activated with three descriptors, one of them named.
+fn activated(case: &Case, command: &str, id: &str) -> Facts {
+    let line = format!(
+        "export LISTEN_FDS=2 LISTEN_FDNAMES=web:log LISTEN_PID=$$; \
+         exec {} --root {} {command} {id} 3</etc/passwd 4</etc/passwd 5</etc/passwd",
+        case.runtime_path(),
+        case.state_root().display(),
+    );
+    let finished = case.program("bash").args(["-c", &line]).run().ok();
+    Facts::parse(&finished.stdout)
+}
+
+/// sd_listen_fds(3) takes none where the pid is another one.
+#[convention("`LISTEN_PID` is the pid that the program has, also where that is not 1.")]
+fn listen_fds_with_the_hosts_pids(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    bundle.config.without_namespace("pid");
+    bundle.write();
+    let id = case.id();
+    let command = format!("run --bundle {}", bundle.path.display());
+    let facts = activated(case, &command, &id);
+    assert_eq!(facts.descriptors(), [0, 1, 2, 3, 4]);
+    let pid = facts.at("/pid").to_string();
+    assert_eq!(facts.env("LISTEN_PID"), Some(pid.as_str()));
+    assert_eq!(facts.env("LISTEN_FDNAMES"), Some("web:log"));
+}
+
+#[convention("`exec` takes the descriptors of a service manager, as `run` does.")]
+fn listen_fds_of_exec(case: &mut Case) {
+    case.only_corten();
+    for hosts_pids in [false, true] {
+        let mut bundle = case.bundle();
+        bundle.config.args(&["/bin/sleep", "1000"]);
+        if hosts_pids {
+            bundle.config.without_namespace("pid");
+        }
+        let id = case.launch(&bundle);
+        let facts = activated(case, "exec", &format!("{id} /bin/probe facts"));
+        assert_eq!(facts.descriptors(), [0, 1, 2, 3, 4]);
+        let pid = facts.at("/pid").to_string();
+        let variables = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID"];
+        let found = variables.map(|name| facts.env(name).unwrap_or_default());
+        assert_eq!(found, ["2", "web:log", &pid]);
+        case.destroy(&id);
+    }
+}
+
+#[convention("Descriptors that were meant for another process are not passed on.")]
+fn listen_fds_of_somebody_else(case: &mut Case) {
+    let mut bundle = case.bundle();
+    bundle.config.args(&["/bin/sleep", "1000"]);
+    let id = case.launch(&bundle);
+    for (command, words) in [("exec", "/bin/probe facts"), ("run", "")] {
+        let mut bundle = case.bundle();
+        bundle.config.args(&["/bin/probe", "facts"]);
+        bundle.write();
+        let (options, id) = match command {
+            "exec" => (String::new(), id.clone()),
+            _ => (format!("--bundle {}", bundle.path.display()), case.id()),
+        };
+        let line = format!(
+            "export LISTEN_FDS=2 LISTEN_PID=1; exec {} --root {} {command} {options} {id} {words} 3</etc/passwd",
+            case.runtime_path(),
+            case.state_root().display(),
+        );
+        let finished = case.program("bash").args(["-c", &line]).run().ok();
+        let facts = Facts::parse(&finished.stdout);
+        assert_eq!(facts.descriptors(), [0, 1, 2], "{command}");
+        assert_eq!(facts.env("LISTEN_FDS"), None, "{command}");
+    }
+    case.destroy(&id);
+}
+
+/// podman's `--preserve-fd 5` counts up to 5 and leaves the others closed.
+#[convention(
+    "`--preserve-fds` counts numbers, whether they are open or not, for `run` and `exec`."
+)]
+fn preserve_fds_with_holes(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    let open = "5</etc/passwd 7</etc/passwd";
+    let options = "--preserve-fds 3";
+    let finished = with_descriptors(case, &bundle, options, open).ok();
+    assert_eq!(Facts::parse(&finished.stdout).descriptors(), [0, 1, 2, 5]);
+    bundle.config.args(&["/bin/sleep", "1000"]);
+    let id = case.launch(&bundle);
+    let line = format!(
+        "exec {} --root {} exec {options} {id} /bin/probe facts {open}",
+        case.runtime_path(),
+        case.state_root().display(),
+    );
+    let finished = case.program("bash").args(["-c", &line]).run().ok();
+    assert_eq!(Facts::parse(&finished.stdout).descriptors(), [0, 1, 2, 5]);
+    case.destroy(&id);
+}
+
 #[convention(
     "A caller may have closed the standard descriptors: nothing else takes their numbers."
 )]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use plan::ExecRequest;
 
 use super::existing;
-use super::prepare::{Until, terminal};
+use super::prepare::{Until, listen_fd_names, listen_fds, terminal};
 use crate::cli::{Exec, Global};
 use crate::report::CommandError;
 use libcontainer::{Error, ExecOptions, ExecTarget};
@@ -17,7 +17,9 @@ pub fn exec(global: &Global, args: Exec) -> Result<ExitCode, CommandError> {
         return Ok(ExitCode::SUCCESS);
     };
     // What the caller leaked to us is not the container's.
-    libcontainer::seal_descriptors(args.preserve_fds)?;
+    let listen_fds = listen_fds();
+    let preserve_fds = listen_fds.saturating_add(args.preserve_fds);
+    libcontainer::seal_descriptors(preserve_fds)?;
     let until = if args.detach {
         Until::Started
     } else {
@@ -42,7 +44,9 @@ pub fn exec(global: &Global, args: Exec) -> Result<ExitCode, CommandError> {
         apparmor_profile: args.apparmor,
         process_label: args.process_label,
         cgroups: args.cgroup,
-        preserve_fds: args.preserve_fds,
+        preserve_fds,
+        listen_fds,
+        listen_fd_names: listen_fd_names(),
         terminal_host,
         cgroups_disabled: !target.has_cgroup(),
         no_new_keyring: !target.has_keyring(),

@@ -51,6 +51,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         no_new_keyring: args.no_new_keyring,
         preserve_fds: listen_fds.saturating_add(args.preserve_fds),
         listen_fds,
+        listen_fd_names: listen_fd_names(),
         notify_directory,
         terminal: terminal(args.console_socket.as_deref(), until)?,
         cgroups_disabled: global.cgroup_manager == CgroupManager::Disabled,
@@ -125,12 +126,18 @@ fn notify_directory(root: &str, id: &str) -> Result<String, CommandError> {
 
 /// Number of sockets that a service manager passed to us (sd_listen_fds(3)): from
 /// descriptor 3 on, meant for us only if `LISTEN_PID` is our own.
-fn listen_fds() -> u32 {
+pub fn listen_fds() -> u32 {
     let number = |name| std::env::var(name).ok()?.parse::<u32>().ok();
     match (number("LISTEN_FDS"), number("LISTEN_PID")) {
         (Some(fds), Some(pid)) if pid == std::process::id() => fds,
         _ => 0,
     }
+}
+
+/// What a service manager calls them.
+pub fn listen_fd_names() -> Option<String> {
+    let names = std::env::var("LISTEN_FDNAMES").ok();
+    names.filter(|names| !names.is_empty())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::scheduling::{IO_WHO_PROCESS, Scheduling, io_priority, node_mask};
 
-use super::{Entry, KIND_FORK, KIND_HOOK, MESSAGE_READY, Script, flag};
+use super::{Entry, KIND_FORK, KIND_HOOK, KIND_PID_INTO_ENVIRONMENT, MESSAGE_READY, Script, flag};
 
 /// A descriptor number as a call's argument.
 const fn fd(number: u32) -> u64 {
@@ -68,6 +68,20 @@ impl Script {
             arguments: [0; 6],
         };
         self.add(step, "clone(CLONE_PARENT)", entry);
+    }
+
+    /// Writes the stub's own pid, which the program will have, over the end of a string
+    /// of the environment: behind its first `kept` bytes, where ten blanks wait.
+    pub fn write_pid_into_environment(&mut self, step: usize, index: usize, kept: usize) {
+        let entry = Entry {
+            kind: KIND_PID_INTO_ENVIRONMENT,
+            flags: 0,
+            step: 0,
+            call: 0,
+            number: 0,
+            arguments: [index as u64, kept as u64, 0, 0, 0, 0],
+        };
+        self.add(step, "getpid", entry);
     }
 
     /// A session of its own; in it the terminal on descriptor 0 becomes the

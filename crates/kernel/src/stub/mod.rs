@@ -123,6 +123,7 @@ const HEADER_WORDS: usize = 19;
 const KIND_CALL: u32 = 0;
 const KIND_FORK: u32 = 1;
 const KIND_HOOK: u32 = 2;
+const KIND_PID_INTO_ENVIRONMENT: u32 = 3;
 
 /// Flags of an entry; told in `stub/stub.rs`.
 mod flag {

@@ -21,6 +21,7 @@ tests![
     a_hook_that_takes_too_long_is_killed,
     a_label_reaches_the_kernel,
     a_fork_tells_the_pid,
+    the_environment_tells_the_pid,
     the_program_is_sealed,
 ];
 
@@ -41,7 +42,8 @@ impl Running {
         let argv = c_strings(&[program, "sh", "-c", command]).unwrap();
         let (_, pidfd) = run_in_child(&Clone3::default(), || {
             keep_on_exec(theirs.as_fd()).unwrap();
-            execute_fd(image.as_fd(), &argv, &c_strings(&["A=b"]).unwrap());
+            let env = ["A=b", "PID=          ", "B=c"];
+            execute_fd(image.as_fd(), &argv, &c_strings(&env).unwrap());
             99
         })
         .unwrap();
@@ -65,6 +67,15 @@ fn a_script_ends_in_the_program() {
         script.set_no_new_privileges(0);
         script.check_program(1);
         script.execute(2);
+    });
+    assert_eq!(running.end(), ExitStatus::Code(7));
+}
+
+fn the_environment_tells_the_pid() {
+    let command = "test \"$PID\" = $$ && test \"$A$B\" = bc && exit 7";
+    let running = Running::start(command, "/bin/sh", |script, _| {
+        script.write_pid_into_environment(0, 1, "PID=".len());
+        script.execute(1);
     });
     assert_eq!(running.end(), ExitStatus::Code(7));
 }

@@ -9,8 +9,8 @@ use crate::error::quote;
 use crate::path::clean_absolute;
 use crate::spec::path_text;
 use crate::{
-    ConfigPath, InitOp, LastOp, NOTIFY_DIRECTORY, NamespaceKind, ParentOp, PlanError, Problem,
-    Program, Rlimit,
+    ConfigPath, InitOp, LISTEN_PID, LastOp, NOTIFY_DIRECTORY, NamespaceKind, ParentOp, PlanError,
+    Problem, Program, Rlimit,
 };
 
 /// Adds the steps of `process`, but for identity, security and console.
@@ -110,6 +110,29 @@ pub(super) fn is_assignment(entry: &str) -> bool {
     entry.find('=').is_some_and(|equals| equals > 0)
 }
 
+/// Descriptors of a service manager, sd_listen_fds(3): the receiver compares
+/// `LISTEN_PID` with its own pid, and takes none when they differ.
+fn add_activation(context: &mut Context<'_>, env: &mut Vec<String>) {
+    let request = context.request;
+    if request.listen_fds == 0 {
+        return;
+    }
+    env.push(format!("LISTEN_FDS={}", request.listen_fds));
+    if let Some(names) = &request.listen_fd_names {
+        env.push(format!("LISTEN_FDNAMES={names}"));
+    }
+    let namespaces = &context.namespaces;
+    let is_new = namespaces.clone.contains(&NamespaceKind::Pid);
+    if is_new && !namespaces.fork_into_pid_namespace {
+        env.push(format!("{LISTEN_PID}1"));
+        return;
+    }
+    // Only the process itself will know: ten places, and the first string of all, which
+    // is found by its index.
+    env.insert(0, format!("{LISTEN_PID}{:10}", ""));
+    context.last(ConfigPath::new("LISTEN_FDS"), LastOp::TellPid);
+}
+
 /// `NAME=value` each. The last of several with one name wins and keeps its place.
 fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String> {
     let at = ConfigPath::new("process.env");
@@ -120,10 +143,9 @@ fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String>
         }
     }
     let name_of = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
-    let activated = context.request.listen_fds > 0;
     let mut seen = HashSet::new();
-    if activated {
-        seen.extend(["LISTEN_FDS".to_owned(), "LISTEN_PID".to_owned()]);
+    if context.request.listen_fds > 0 {
+        seen.extend(["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"].map(str::to_owned));
     }
     let notified = context.request.notify_directory.is_some();
     if notified {
@@ -136,11 +158,7 @@ fn read_environment(context: &mut Context<'_>, process: &Process) -> Vec<String>
         }
     }
     env.reverse();
-    if activated {
-        // sd_listen_fds(3): the receiver compares LISTEN_PID with its own pid.
-        env.push(format!("LISTEN_FDS={}", context.request.listen_fds));
-        env.push("LISTEN_PID=1".to_owned());
-    }
+    add_activation(context, &mut env);
     if notified {
         env.push(format!("NOTIFY_SOCKET={NOTIFY_DIRECTORY}/notify.sock"));
     }

@@ -54,8 +54,12 @@ pub struct ExecRequest {
     pub process_label: Option<String>,
     /// `--cgroup`, each `[CONTROLLER[,CONTROLLER]:]PATH`.
     pub cgroups: Vec<String>,
-    /// `--preserve-fds`
+    /// Descriptors 3..3+n that the process keeps: `--preserve-fds` plus `LISTEN_FDS`.
     pub preserve_fds: u32,
+    /// `LISTEN_FDS` when it was meant for us.
+    pub listen_fds: u32,
+    /// `LISTEN_FDNAMES`
+    pub listen_fd_names: Option<String>,
     /// What stands at the other end of a terminal.
     pub terminal_host: TerminalHost,
     /// The container has no control groups of its own.
@@ -82,6 +86,8 @@ impl ExecRequest {
             process_label: None,
             cgroups: Vec::new(),
             preserve_fds: 0,
+            listen_fds: 0,
+            listen_fd_names: None,
             terminal_host: TerminalHost::Foreground,
             cgroups_disabled: false,
             no_new_keyring: false,
@@ -124,6 +130,8 @@ pub fn exec(config: &[u8], request: &ExecRequest, host: &HostFacts) -> Result<Ex
         start_at_once: true,
         no_new_keyring: request.no_new_keyring,
         preserve_fds: request.preserve_fds,
+        listen_fds: request.listen_fds,
+        listen_fd_names: request.listen_fd_names.clone(),
         terminal: request.terminal_host,
         cgroups_disabled: request.cgroups_disabled,
         ..Request::create(&request.id, "")

@@ -11,6 +11,7 @@ pub(super) fn say(op: &LastOp, program: &Program) -> String {
         LastOp::ForkIntoPidNamespace => {
             "fork into the joined pid namespace, where only the stub is seen".to_owned()
         }
+        LastOp::TellPid => "put the process' own pid into LISTEN_PID".to_owned(),
         LastOp::SetRlimit(limit) => say_limit(limit),
         LastOp::SetScheduler(scheduler) => say_scheduler(scheduler),
         LastOp::SetIoPriority { class, level } => say_io_priority(class, *level),

@@ -39,6 +39,9 @@ pub enum LastOp {
     /// Forks into the pid namespace that init joined; the child goes on, the
     /// outer process reports the child's pid and leaves.
     ForkIntoPidNamespace,
+    /// Writes the process' own pid over the blanks at the end of the first string of
+    /// the environment, `LISTEN_PID=`.
+    TellPid,
     /// `setrlimit` on itself, while it still may raise a hard limit. (From outside
     /// prlimit(2) wants the same uid or CAP_SYS_RESOURCE.) With a user namespace the
     /// parent does it instead: `ParentOp::SetRlimit`.
@@ -129,7 +132,8 @@ impl LastOp {
     pub const fn phase(&self) -> LastPhase {
         match self {
             Self::ForkIntoPidNamespace => LastPhase::Fork,
-            Self::NoNewPrivileges
+            Self::TellPid
+            | Self::NoNewPrivileges
             | Self::SetRlimit(_)
             | Self::SetScheduler(_)
             | Self::SetIoPriority { .. }

@@ -81,8 +81,15 @@ pub struct Global {
     #[arg(long, value_name = "MANAGER", value_enum, default_value_t)]
     pub cgroup_manager: CgroupManager,
 
-    /// Whether the caller is not root; auto finds out
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    /// Whether the caller is not root of the machine; auto finds out. Decides whether a
+    /// container may do without a control group
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        ignore_case = true
+    )]
     pub rootless: Rootless,
 
     /// Accepted for engines of old; criu is looked for in PATH
@@ -138,12 +145,26 @@ pub enum CgroupManager {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Rootless {
     /// Take the caller for an unprivileged one.
+    #[value(aliases = ["1", "t"])]
     True,
     /// Take the caller for root of the machine.
+    #[value(aliases = ["0", "f"])]
     False,
     /// Find out.
     #[default]
+    #[value(alias = "")]
     Auto,
+}
+
+impl Rootless {
+    /// What was said; nothing is for us to find out.
+    pub const fn said(self) -> Option<bool> {
+        match self {
+            Self::True => Some(true),
+            Self::False => Some(false),
+            Self::Auto => None,
+        }
+    }
 }
 
 /// One command. Its options are defined only when it is the one that was asked

@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use kernel::{caps, fs, identity, system};
+use kernel::{caps, fs, identity, mount, system};
 use plan::{HostFacts, Lsm};
 
 use crate::error::{Doing, Result};
@@ -31,7 +31,44 @@ pub fn probe() -> Result<HostFacts> {
         lsm,
         resctrl: resctrl_mount(),
         cgroup: libcgroups::probe(effective_uid == 0 && !in_user_namespace)?,
+        may_lack_cgroup: None,
     })
+}
+
+/// [`probe`] for a caller that says whether it is root of the machine (`--rootless`).
+///
+/// One that says it is not, and is, still has its cgroups where it can: what it gains is
+/// to run containers where they are mounted read-only, as inside another container.
+/// One that says it is, and is not, is refused what it cannot have.
+///
+/// # Errors
+/// As there.
+pub fn probe_for(rootless: Option<bool>) -> Result<HostFacts> {
+    let mut facts = probe()?;
+    let privileged = facts.effective_uid == 0 && !facts.in_user_namespace;
+    match rootless {
+        Some(true) if privileged => {
+            let mounts = facts
+                .cgroup
+                .v1_mounts
+                .values()
+                .chain(&facts.cgroup.v2_mount);
+            if mounts.into_iter().any(|mount| is_read_only(mount)) {
+                facts.may_lack_cgroup = Some(true);
+            }
+        }
+        Some(false) if !privileged => {
+            facts.cgroup.delegated = None;
+            facts.may_lack_cgroup = Some(false);
+        }
+        _ => {}
+    }
+    Ok(facts)
+}
+
+fn is_read_only(path: &str) -> bool {
+    let attributes = fs::open_path(path).and_then(|fd| mount::mount_attributes(fd.as_fd()));
+    attributes.is_ok_and(|attributes| attributes & mount::MOUNT_ATTR_RDONLY != 0)
 }
 
 /// Modules that a container could be labelled for.

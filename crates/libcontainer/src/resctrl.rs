@@ -3,6 +3,8 @@
 use kernel::{Errno, Error, Result, fs};
 use plan::ResctrlGroup;
 
+use crate::error::Doing;
+
 /// Makes what is not there and returns it, in the order of making; a class that is
 /// there must be what the configuration says.
 ///
@@ -34,12 +36,7 @@ fn fill(group: &ResctrlGroup, made: &mut Vec<String>) -> Result<()> {
         fs::make_directory(directory, 0o755)?;
         made.push(directory.clone());
         if !group.schemata.is_empty() {
-            let lines: String = group
-                .schemata
-                .iter()
-                .map(|line| format!("{line}\n"))
-                .collect();
-            fs::write_value(&format!("{directory}/schemata"), &lines)?;
+            fs::write_value(&schemata_of(group), &lines_of(group))?;
         }
     }
     if let Some(monitor) = &group.monitor {
@@ -49,14 +46,60 @@ fn fill(group: &ResctrlGroup, made: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+fn schemata_of(group: &ResctrlGroup) -> String {
+    format!("{}/schemata", group.directory)
+}
+
+fn lines_of(group: &ResctrlGroup) -> String {
+    let lines = group.schemata.iter().map(|line| format!("{line}\n"));
+    lines.collect()
+}
+
+/// Longest `schemata` that is read.
+const SCHEMATA_LIMIT: usize = 1 << 16;
+
+/// Other lines in the `schemata` of a class that is there (`update`).
+pub(crate) struct SchemaChange {
+    file: String,
+    before: Vec<u8>,
+}
+
+impl SchemaChange {
+    /// Writes the lines of `group`.
+    ///
+    /// # Errors
+    /// Those of the kernel, with its own words. The kernel writes line by line: what it
+    /// took before the one it refused is taken back.
+    pub(crate) fn make(group: &ResctrlGroup) -> crate::error::Result<Self> {
+        let file = schemata_of(group);
+        let doing = || format!("linux.intelRdt: write {file}");
+        let before = fs::read_file(&file, SCHEMATA_LIMIT).doing(doing)?;
+        let change = Self {
+            file: file.clone(),
+            before,
+        };
+        if let Err(error) = fs::write_value(&file, &lines_of(group)) {
+            let error = explain(group, error);
+            change.take_back();
+            return Err(error).doing(doing);
+        }
+        Ok(change)
+    }
+
+    /// All as it was. There is nobody to tell when that fails.
+    pub(crate) fn take_back(&self) {
+        let _ = fs::write_value(&self.file, &String::from_utf8_lossy(&self.before));
+    }
+}
+
 /// "Runtimes MUST compare [...] with the schemata file, and generate an error if
 /// doesn't match", config-linux.md: others are in this class.
 fn check(group: &ResctrlGroup) -> Result<()> {
     if group.schemata.is_empty() {
         return Ok(());
     }
-    let file = format!("{}/schemata", group.directory);
-    let now = fs::read_file(&file, 1 << 16)?;
+    let file = schemata_of(group);
+    let now = fs::read_file(&file, SCHEMATA_LIMIT)?;
     match group.difference(&String::from_utf8_lossy(&now)) {
         None => Ok(()),
         Some(difference) => {
@@ -179,6 +222,25 @@ mod tests {
         remove(&made);
         assert!(fs::stat_path(&made[0]).is_err());
         assert!(fs::stat_path(&group.directory).is_ok());
+    }
+
+    #[test]
+    fn another_schema_is_written_and_taken_back() {
+        let fake = Fake::new();
+        let group = fake.group("gold", &["L3:0=f", "MB:0=10"]);
+        let content = || files::read_to_string(fake.path("gold/schemata")).expect("read");
+        let before = content();
+        let change = SchemaChange::make(&group).expect("written");
+        // A file keeps what it had behind; resctrl reads lines.
+        assert!(content().starts_with("L3:0=f\nMB:0=10\n"), "{}", content());
+        change.take_back();
+        assert_eq!(content(), before);
+        let missing = SchemaChange::make(&fake.group("silver", &["L3:0=f"]));
+        let error = missing.err().expect("no such class").to_string();
+        assert!(
+            error.contains("silver/schemata: no such file or directory"),
+            "{error}"
+        );
     }
 
     /// Here the file of the new class is missing; there its content is refused.

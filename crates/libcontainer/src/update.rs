@@ -6,6 +6,7 @@
 use plan::{UpdatePlan, UpdateRequest};
 
 use crate::error::{Error, Result};
+use crate::resctrl::SchemaChange;
 use crate::state::State;
 use crate::status::{self, Status};
 use crate::store::{ContainerDirectory, Store};
@@ -56,7 +57,15 @@ impl<'a> Target<'a> {
     fn carry_out(&self, plan: &UpdatePlan) -> Result<()> {
         let cgroup = libcgroups::Cgroup::open(&plan.directories, &self.state.cgroup.path);
         let change = cgroup.update(&plan.settings)?;
-        if let Err(error) = self.directory.replace_config(&plan.config) {
+        let schema = plan.resctrl.as_ref().map(SchemaChange::make).transpose();
+        let saved = schema.and_then(|schema| {
+            let saved = self.directory.replace_config(&plan.config);
+            if let (Err(_), Some(schema)) = (&saved, schema) {
+                schema.take_back();
+            }
+            saved
+        });
+        if let Err(error) = saved {
             change.take_back()?;
             return Err(error);
         }

@@ -34,6 +34,10 @@ pub struct HostFacts {
     pub resctrl: Option<String>,
     /// Control groups.
     pub cgroup: CgroupFacts,
+    /// `--rootless`, where it matters: whether a container that needs no control group
+    /// may do without one. `None`: if the runtime is not root of the machine.
+    #[serde(default)]
+    pub may_lack_cgroup: Option<bool>,
 }
 
 /// A Linux security module that containers can be labelled for.
@@ -114,6 +118,7 @@ impl HostFacts {
                 v1_mounts: BTreeMap::new(),
                 delegated: None,
             },
+            may_lack_cgroup: None,
         }
     }
 

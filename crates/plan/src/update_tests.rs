@@ -298,19 +298,55 @@ fn problems_name_the_option() {
     ] {
         assert_eq!(refused(&stored, &options(&[(option, text)])), wanted);
     }
-    let with_group = json!({"ociVersion": "1.0.2", "linux": {"intelRdt": {"closID": "a"}}});
-    let request = options(&[("--l3-cache-schema", "L3:0=f")]);
-    let error = update(
-        with_group.to_string().as_bytes(),
-        &request,
-        &HostFacts::v2_root(),
-    );
-    assert_eq!(
-        error.unwrap_err().to_string(),
-        "--l3-cache-schema: a schema cannot be changed yet"
-    );
     let negative = refused(&stored, &options(&[("--cpu-share", "-1")]));
     assert!(negative.starts_with("--cpu-share: "), "{negative}");
+}
+
+#[test]
+fn a_schema_is_written_into_the_group_of_the_container() {
+    let with_group = json!({"ociVersion": "1.0.2", "linux": {"intelRdt":
+        {"closID": "a", "l3CacheSchema": "L3:0=f", "schemata": ["L3:0=1", "MB:0=10"]}}});
+    let with_group = with_group.to_string();
+    let request = options(&[
+        ("--l3-cache-schema", "L3:0=ff;1=c0"),
+        ("--mem-bw-schema", "MB:0=50"),
+    ]);
+    let mut host = HostFacts::v2_root();
+    let error = update(with_group.as_bytes(), &request, &host).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("linux.intelRdt: needs resctrl, which is not mounted on this host"),
+        "{error}"
+    );
+    host.resctrl = Some("/sys/fs/resctrl".to_owned());
+    let plan = update(with_group.as_bytes(), &request, &host).unwrap();
+    let group = plan.resctrl.unwrap();
+    assert_eq!(group.directory, "/sys/fs/resctrl/a");
+    assert_eq!(group.schemata, ["L3:0=ff;1=c0", "MB:0=50"]);
+    let config: Json = serde_json::from_slice(&plan.config).unwrap();
+    let kept = &config["linux"]["intelRdt"];
+    assert_eq!(kept["l3CacheSchema"], "L3:0=ff;1=c0");
+    assert_eq!(kept["memBwSchema"], "MB:0=50");
+    for (option, text, wanted) in [
+        (
+            "--l3-cache-schema",
+            "L3",
+            "--l3-cache-schema: expected one line",
+        ),
+        (
+            "--mem-bw-schema",
+            "L3:0=f",
+            "--mem-bw-schema: expected one line that starts",
+        ),
+    ] {
+        let request = options(&[(option, text)]);
+        let error = update(with_group.as_bytes(), &request, &host).unwrap_err();
+        assert!(error.to_string().starts_with(wanted), "{error}");
+    }
+    // Nothing is asked for.
+    let plan = update(with_group.as_bytes(), &options(&[]), &host).unwrap();
+    assert_eq!(plan.resctrl, None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use runtime_tests::{Case, convention, skip};
+use runtime_tests::{Case, Facts, View, convention, skip};
 use serde_json::Value;
 
 const CHAPTER: &str = "Options of the peers";
@@ -155,4 +155,59 @@ fn no_log_daemon(case: &mut Case) {
     let list = case.runtime().args(["--log", "journald:x", "list"]).run();
     list.exits(1)
         .says("--log: connect to /run/systemd/journal/socket");
+}
+
+/// As inside a container that has no cgroups of its own to give.
+#[convention(
+    "`--rootless=true`: where cgroups are mounted read-only, a container that needs none runs; `auto` and `false` refuse it to root."
+)]
+fn rootless_with_read_only_cgroups(case: &mut Case) {
+    if case.view != View::V2 {
+        skip("one mount of cgroups is made read-only");
+    }
+    case.only_corten();
+    let mut bundle = case.bundle();
+    bundle.config.remove("/linux", "cgroupsPath");
+    bundle.config.remove("/linux", "resources");
+    bundle.config.shell("cat /proc/self/cgroup; echo ran");
+    bundle.write();
+    let run = |option: &str, id: &str| {
+        let line = format!(
+            "mount -o remount,bind,ro /sys/fs/cgroup && exec {} --root {} {option} run --bundle {} {id}",
+            case.runtime_path(),
+            case.state_root().display(),
+            bundle.path.display(),
+        );
+        let shell = ["--mount", "--propagation", "private", "sh", "-c", &line];
+        case.program("unshare").args(shell).run()
+    };
+    for option in ["", "--rootless=auto", "--rootless=false", "--rootless=0"] {
+        run(option, "refused")
+            .exits(1)
+            .says("read-only file system");
+    }
+    for option in ["--rootless=true", "--rootless=1", "--rootless TRUE"] {
+        let finished = run(option, "runs").ok();
+        assert!(finished.stdout.contains("ran"), "{}", finished.describe());
+    }
+    run("--rootless=perhaps", "none")
+        .exits(1)
+        .says("--rootless");
+}
+
+#[convention("`--rootless` changes nothing for root where cgroups can be made.")]
+fn rootless_for_root(case: &mut Case) {
+    for value in ["true", "false", "auto"] {
+        let mut bundle = case.bundle();
+        bundle.config.args(&["/bin/probe", "facts"]);
+        bundle.write();
+        let id = case.id();
+        let path = bundle.path.to_string_lossy();
+        let global = format!("--rootless={value}");
+        let run = case
+            .runtime()
+            .args([&global, "run", "--bundle", &path, &id]);
+        let facts = Facts::parse(&run.run().ok().stdout);
+        assert_eq!(facts.at("/uid"), &serde_json::json!(0));
+    }
 }

@@ -70,5 +70,6 @@ fn plan_of(
         terminal: TerminalHost::Foreground,
         ..Request::create(id, bundle)
     };
-    Ok(plan::build(&spec, &request, &libcontainer::host::probe()?))
+    let host = libcontainer::host::probe_for(global.rootless.said())?;
+    Ok(plan::build(&spec, &request, &host))
 }

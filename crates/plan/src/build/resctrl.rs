@@ -33,7 +33,7 @@ fn join_step(group: &ResctrlGroup) -> ParentOp {
 }
 
 /// The group, if there is one to be made and nothing is wrong with it.
-fn read(context: &mut Context<'_>) -> Option<ResctrlGroup> {
+pub(crate) fn read(context: &mut Context<'_>) -> Option<ResctrlGroup> {
     let asked = context.linux()?.intel_rdt().as_ref()?;
     let at = ConfigPath::new("linux.intelRdt");
     let before = context.problems.len();

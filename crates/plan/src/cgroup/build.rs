@@ -404,6 +404,10 @@ impl<'a> Draft<'a> {
         let facts = &self.host.cgroup;
         let why = match facts.mode {
             CgroupMode::None => "no cgroup file system at /sys/fs/cgroup",
+            _ if self.host.may_lack_cgroup == Some(true) => {
+                "the host's cgroups are mounted read-only"
+            }
+            _ if self.host.may_lack_cgroup == Some(false) => return false,
             _ if is_unprivileged(self.host) && facts.delegated.is_none() => {
                 "no cgroup is delegated to this user"
             }

@@ -300,3 +300,20 @@ fn without_privileges_a_container_goes_without_or_below_what_is_delegated() {
     host.cgroup.mode = CgroupMode::None;
     assert_eq!(problems(json!({"pids": {"limit": 5}}), &host).len(), 1);
 }
+
+#[test]
+fn the_caller_may_say_who_it_is() {
+    let request = Request::create("c1", "/b");
+    let manager = |host: &HostFacts| {
+        let (plan, _) = built_for(json!(null), None, host, &request);
+        plan.unwrap().manager
+    };
+    let mut host = HostFacts::v2_root();
+    host.may_lack_cgroup = Some(true);
+    assert_eq!(manager(&host), CgroupManager::Disabled);
+    let refused = problems(json!({"pids": {"limit": 5}}), &host);
+    assert!(refused[0].contains("mounted read-only"), "{refused:?}");
+    host.effective_uid = 1000;
+    host.may_lack_cgroup = Some(false);
+    assert_eq!(manager(&host), CgroupManager::Cgroupfs);
+}

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::UpdateRequest;
 use crate::cgroup::Problems;
 use crate::error::quote;
-use crate::{ConfigPath, Errors, PlanError, Problem, Warning, spec};
+use crate::{ConfigPath, Errors, PlanError, Warning, spec};
 
 /// What the text of an option is.
 #[derive(Clone, Copy)]
@@ -114,15 +114,11 @@ impl Named {
     }
 }
 
-/// Reads a request; `has_schema` when the container is in a group of resctrl.
+/// Reads a request.
 ///
 /// # Errors
 /// A `--resources` that is no JSON object.
-pub(super) fn read(
-    request: &UpdateRequest,
-    has_schema: bool,
-    out: &mut Problems,
-) -> Result<Named, Errors> {
+pub(super) fn read(request: &UpdateRequest, out: &mut Problems) -> Result<Named, Errors> {
     let mut named = Named {
         tree: Map::new(),
         devices: None,
@@ -138,7 +134,7 @@ pub(super) fn read(
         }
         None => {
             for (option, text) in &request.options {
-                read_option((option, text), has_schema, &mut named, out);
+                read_option((option, text), &mut named, out);
             }
         }
     }
@@ -172,27 +168,14 @@ fn read_document(bytes: &[u8]) -> Result<Map<String, Value>, Errors> {
     }
 }
 
-fn read_option(
-    (option, text): (&'static str, &str),
-    has_schema: bool,
-    named: &mut Named,
-    out: &mut Problems,
-) {
+fn read_option((option, text): (&'static str, &str), named: &mut Named, out: &mut Problems) {
     match option {
         "--kernel-memory" | "--kernel-memory-tcp" => {
             let text = "ignored: kernel memory is counted against --memory";
             return warn(out, option, text);
         }
-        "--l3-cache-schema" | "--mem-bw-schema" => {
-            let text = match has_schema {
-                true => "a schema cannot be changed yet",
-                false => "the container has no linux.intelRdt, so there is no schema to change",
-            };
-            let at = ConfigPath::flag(option);
-            return out
-                .problems
-                .push(PlanError::new(at, Problem::Unsupported(text.to_owned())));
-        }
+        // `schema` reads them.
+        "--l3-cache-schema" | "--mem-bw-schema" => return,
         _ => {}
     }
     let known = OPTIONS.iter().find(|(name, _, _)| *name == option);

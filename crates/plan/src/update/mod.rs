@@ -13,13 +13,14 @@
 mod flags;
 mod merge;
 mod order;
+mod schema;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cgroup::{self, CgroupDirectory, CgroupPlan, Problems, Setting};
 use crate::spec::{self, path_text};
-use crate::{ConfigPath, Errors, HostFacts, PlanError, Request, Spec, Warning};
+use crate::{ConfigPath, Errors, HostFacts, PlanError, Request, ResctrlGroup, Spec, Warning};
 
 use flags::Named;
 
@@ -44,6 +45,8 @@ pub struct UpdatePlan {
     /// What is written, in order. What the request does not name and what stays the
     /// same is not among it.
     pub settings: Vec<Setting>,
+    /// The container's group of resctrl, with the lines to be written.
+    pub resctrl: Option<ResctrlGroup>,
     /// The container's configuration once all is written, as JSON.
     pub config: Vec<u8>,
     /// What is odd in the request.
@@ -62,10 +65,10 @@ pub fn update(
 ) -> Result<UpdatePlan, Errors> {
     let mut out = Problems::default();
     let stored = spec::load(config)?;
-    let linux = stored.decoded().linux().as_ref();
-    let has_schema = linux.is_some_and(|linux| linux.intel_rdt().is_some());
-    let named = flags::read(request, has_schema, &mut out)?;
+    let named = flags::read(request, &mut out)?;
     let mut document = spec::parse(config)?;
+    let mut of_schema = Vec::new();
+    let resctrl = schema::merge(&mut document, request, host, &mut of_schema);
     let resources = resources_of(&mut document);
     if named.devices.is_some() && named.devices.as_ref() != resources.get("devices") {
         // An engine may give all it knows; only what would change is worth a word.
@@ -82,7 +85,8 @@ pub fn update(
     out.problems.extend(merged.merge_problems(found.problems));
     out.warnings.extend(found.warnings);
     let problems = out.problems.into_iter().filter(is_about_resources);
-    let problems: Vec<PlanError> = problems.map(|problem| named.explain(problem)).collect();
+    let mut problems: Vec<PlanError> = problems.map(|problem| named.explain(problem)).collect();
+    problems.append(&mut of_schema);
     let (Some(after), true) = (after, problems.is_empty()) else {
         return Err(Errors::new(problems));
     };
@@ -94,6 +98,7 @@ pub fn update(
     Ok(UpdatePlan {
         settings: changed(&before, after.settings, &named),
         directories: after.directories,
+        resctrl,
         config: document.to_string().into_bytes(),
         warnings: warnings
             .map(|warning| Warning {

@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance abuse engines mutation matrix matrix-page bench bench-page man install clean build-deps test-deps help
+.PHONY: build release demo test lint fmt conformance abuse defences undefended engines mutation matrix matrix-page bench bench-page man install clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -32,9 +32,10 @@ demo: build-deps ## the story of a container under the hood
 	$(CARGO) build --locked --profile fast -p corten
 	@RUNTIME="$${RUNTIME:-$(OUT)/fast/corten}" scripts/demo.sh
 
-test: lint test-deps ## every test: unit, property, differential, conformance, engines, bad input
+test: lint test-deps undefended ## every test: unit, property, differential, conformance, engines, bad input
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
+	$(DEFENCES)
 
 lint: build-deps test-deps ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
@@ -58,6 +59,19 @@ mutation: test-deps ## breaks the runtime under each conformance test in turn: t
 abuse: test-deps ## faults, attacks and churn in full: hours; `make test` has the bounded ones
 	$(CARGO) build --locked --profile fast -p corten
 	ABUSE=full TEST_LIMIT=14400 RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test abuse -- $(ARGS)
+
+# Where v2 alone is mounted every attack can be played.
+DEFENCES = VIEW=v2 RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked -p runtime-tests --test abuse --test conformance \
+	--no-fail-fast -- --undefended "$(CURDIR)/$(OUT)/corten-undefended" $(ARGS)
+
+defences: test-deps undefended ## takes one defence after the other away: the test of its attack must notice
+	$(CARGO) build --locked --profile fast -p corten
+	$(DEFENCES)
+
+# Under another name, for the next build puts an ordinary corten in its place.
+undefended: build-deps
+	$(CARGO) build --locked --profile fast -p corten --features undefended
+	@cp $(OUT)/fast/corten $(OUT)/corten-undefended
 
 # crun takes part in the v1 view only: it refuses hybrid hosts, and Debian 12's wants
 # CAP_SYS_RESOURCE on v2. A failed test is a row of the table here, not an error.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
+    refuse_undefended_release();
     println!("cargo::rerun-if-env-changed=CORTEN_COMMIT");
     // A package builder without a repository says it by hand.
     let given = std::env::var("CORTEN_COMMIT").ok();
@@ -27,6 +28,18 @@ fn main() {
     });
     let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=CORTEN_COMMIT={commit}");
+}
+
+/// A program whose defences can be switched off is for tests. `PROFILE` says "release"
+/// of every profile that inherits from it; the directory has the profile's own name.
+fn refuse_undefended_release() {
+    let undefended = std::env::var_os("CARGO_FEATURE_UNDEFENDED").is_some();
+    let directory = std::env::var("OUT_DIR").unwrap_or_default();
+    let released = Path::new(&directory).iter().any(|part| part == "release");
+    assert!(
+        !(undefended && released),
+        "the feature `undefended` is for tests, never for a release"
+    );
 }
 
 /// What git answers, in one line; `None` without git or outside a repository.

@@ -25,6 +25,7 @@ mod report;
 mod strike;
 mod suite;
 mod test;
+mod undefended;
 mod view;
 
 pub use bench::{Bench, Contents, compile};
@@ -41,7 +42,9 @@ pub use suite::{main, main_isolated, runtime_binary};
 pub use test::{Level, Test};
 pub use view::{Isolation, View};
 
-pub use runtime_tests_macros::{convention, may, must, should};
+pub use undefended::Fall;
+
+pub use runtime_tests_macros::{convention, falls_without, may, must, should};
 
 /// For the macros alone.
 #[doc(hidden)]

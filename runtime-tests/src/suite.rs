@@ -13,6 +13,7 @@ use crate::figures;
 use crate::mutate;
 use crate::report::{Files, Outcome, Record, Report};
 use crate::test::Test;
+use crate::undefended::Attacker;
 use crate::view::{Isolation, View};
 
 /// Runs the tests of this binary that the command line asks for. `probe` is the
@@ -35,6 +36,7 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     let mut words: Vec<String> = std::env::args().collect();
     let files = Files::take_from(&mut words);
     let mutation = mutate::Judge::take_from(&mut words, probe);
+    let attacker = Attacker::take_from(&mut words);
     let arguments = Arguments::from_iter(words);
     let store = tempfile::Builder::new()
         .prefix("rt-store-")
@@ -47,13 +49,12 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     let mut trials = Vec::new();
     for &view in views {
         for test in tests.iter().copied() {
+            if attacker.is_some() && !Attacker::concerns(test) {
+                continue;
+            }
             let plan = (view, test, isolation);
-            trials.push(trial(
-                plan,
-                store.path(),
-                mutation.clone(),
-                Arc::clone(&records),
-            ));
+            let judges = (mutation.clone(), attacker.clone());
+            trials.push(trial(plan, store.path(), judges, Arc::clone(&records)));
         }
     }
     if arguments.list {
@@ -86,7 +87,7 @@ type Records = Arc<Mutex<Vec<Record>>>;
 fn trial(
     (view, test, isolation): (View, &'static Test, Option<Isolation>),
     store: &Path,
-    mutation: Option<mutate::Judge>,
+    judges: (Option<mutate::Judge>, Option<Attacker>),
     records: Records,
 ) -> Trial {
     let store = store.to_owned();
@@ -99,9 +100,10 @@ fn trial(
             store: &store,
         };
         let begun = Instant::now();
-        let outcome = match mutation {
-            Some(judge) => judge.examine(&errand),
-            None => errand.run(&[]),
+        let outcome = match &judges {
+            (Some(judge), _) => judge.examine(&errand),
+            (_, Some(attacker)) => attacker.examine(&errand),
+            _ => errand.run(&[]),
         };
         let record = Record {
             view,

@@ -94,6 +94,21 @@ macro_rules! register {
     };
 }
 
+/// What `falls_without` expands to, beside the function.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register_defence {
+    ($defence:expr, $function:ident) => {
+        $crate::inventory::submit! {
+            $crate::Fall {
+                module: module_path!(),
+                function: stringify!($function),
+                defence: $defence,
+            }
+        }
+    };
+}
+
 /// There is no list of tests.
 #[macro_export]
 macro_rules! tests {

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use defence::Defence;
 use kernel::scheduling::{self, Scheduling};
 use kernel::stub::{Capabilities, Hook as StubHook, Script};
 use kernel::{fs, memfd, process, rlimit};
@@ -202,15 +203,7 @@ impl Writer<'_> {
             LastOp::ChangeDirectory => {
                 script.try_directory(step, number(&self.descriptors.working_directory));
             }
-            LastOp::SetCapabilities(sets) => script.set_capabilities(
-                step,
-                Capabilities {
-                    effective: sets.effective,
-                    permitted: sets.permitted,
-                    inheritable: sets.inheritable,
-                    ambient: sets.ambient,
-                },
-            ),
+            LastOp::SetCapabilities(sets) => script.set_capabilities(step, masks_of(sets)),
             LastOp::CheckProgram => {
                 // The second attempt, now as the container's user.
                 script.retry_directory(step, number(&self.descriptors.working_directory));
@@ -299,6 +292,9 @@ impl Writer<'_> {
     /// the gate and the failure file (`start` waits for the gate to be closed).
     /// Those are close-on-exec, and none can be executed.
     fn close_descriptors(&mut self, step: usize, first: u32) {
+        if Defence::Descriptors.is_off() {
+            return;
+        }
         let mut kept: Vec<u32> = match &self.descriptors.gate {
             Some(gate) => vec![number(&gate.fifo), number(&gate.error_file)],
             None => vec![number(&self.descriptors.socket)],
@@ -313,6 +309,20 @@ impl Writer<'_> {
         }
         self.script.close_range(step, from, u32::MAX);
     }
+}
+
+/// The sets that the plan names, and no other.
+fn masks_of(sets: &plan::CapabilitySets) -> Capabilities {
+    let mut masks = Capabilities {
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    };
+    if Defence::NothingAmbient.is_off() {
+        (masks.inheritable, masks.ambient) = (sets.permitted, sets.permitted);
+    }
+    masks
 }
 
 /// When it may run, read and allocate. Names become numbers; the plan knows those

@@ -29,23 +29,35 @@ pub fn convention(sentence: TokenStream, function: TokenStream) -> TokenStream {
     register("Convention", sentence, function)
 }
 
+/// A test of a published attack, and the defence without which it must fail: the name
+/// of one of `crates/defence`. Below the attribute that makes it a test.
+#[proc_macro_attribute]
+pub fn falls_without(defence: TokenStream, function: TokenStream) -> TokenStream {
+    beside("register_defence", defence, function)
+}
+
 /// The function, followed by `::runtime_tests::register! { Level, sentence, name }`.
 fn register(level: &str, sentence: TokenStream, function: TokenStream) -> TokenStream {
     let is_text = |tree: &TokenTree| tree.to_string().starts_with(['"', 'r']);
     if sentence.is_empty() || !sentence.clone().into_iter().all(|tree| is_text(&tree)) {
         return error("the sentence that the test holds belongs here: #[must(\"...\")]");
     }
+    let call_site = TokenTree::Ident(Ident::new(level, Span::call_site()));
+    let mut arguments = TokenStream::from_iter([call_site, comma()]);
+    arguments.extend(sentence);
+    beside("register", arguments, function)
+}
+
+/// The function, followed by `::runtime_tests::macro! { arguments, name }`.
+fn beside(name_of_macro: &str, mut arguments: TokenStream, function: TokenStream) -> TokenStream {
     let mut words = function.clone().into_iter();
     let found = words.any(|tree| tree.to_string() == "fn");
     let Some(name) = words.next().filter(|_| found) else {
         return error("this attribute belongs above a function");
     };
-    let call_site = |name: &str| TokenTree::Ident(Ident::new(name, Span::call_site()));
-    let mut arguments = TokenStream::from_iter([call_site(level), comma()]);
-    arguments.extend(sentence);
     arguments.extend([comma(), name]);
     let mut output = function;
-    output.extend(macro_call(&["runtime_tests", "register"], arguments));
+    output.extend(macro_call(&["runtime_tests", name_of_macro], arguments));
     output
 }
 

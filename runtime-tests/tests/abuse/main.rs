@@ -6,6 +6,7 @@
 //! printed at the end.
 
 mod attacks;
+mod confined;
 mod crowded;
 mod failing;
 mod killed;

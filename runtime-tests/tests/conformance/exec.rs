@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use runtime_tests::{
-    Bundle, Case, ConsoleSocket, Facts, Finished, Program, convention, must, process_is_alive,
+    Bundle, Case, ConsoleSocket, Facts, Finished, Program, convention, falls_without, must,
+    process_is_alive,
 };
 use serde_json::{Value, json};
 
@@ -415,6 +416,7 @@ fn host_pid_namespace(case: &mut Case) {
 #[convention(
     "`exec` has the container's session keyring, not the caller's and not another one of the same name."
 )]
+#[falls_without("session-keyring")]
 fn session_keyring(case: &mut Case) {
     for first in [0, 100_000] {
         let mut bundle = case.bundle();
@@ -484,14 +486,29 @@ fn below_the_cgroup(case: &mut Case) {
     case.destroy(&id);
 }
 
-#[convention("`exec --cgroup` never leads out of the container's cgroup.")]
+#[convention(
+    "`exec --cgroup` never leads out of the container's cgroup, nor into a sibling whose name begins like it."
+)]
+#[falls_without("cgroup-names")]
 fn cgroup_outside_is_refused(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
-    for path in ["..", "/..", "a/../..", "../../"] {
+    let sibling = format!("{}-cg0-sibling", case.token());
+    let mut neighbour = case.bundle();
+    neighbour
+        .config
+        .set("/linux/cgroupsPath", json!(format!("/{sibling}")));
+    let other = launch(case, &mut neighbour);
+    let climbs = ["", "/", "a/../"].map(|start| format!("{start}../{sibling}"));
+    for path in climbs
+        .iter()
+        .map(String::as_str)
+        .chain(["..", "/..", "../../"])
+    {
         refused(case, &["--cgroup", path], &id, &["/bin/true"]);
     }
     refused(case, &["--cgroup", "none"], &id, &["/bin/true"]);
+    case.destroy(&other);
     case.destroy(&id);
 }
 

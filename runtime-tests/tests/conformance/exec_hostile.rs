@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use runtime_tests::{Bundle, Case, Facts, convention};
+use runtime_tests::{Bundle, Case, Facts, convention, falls_without};
 use serde_json::json;
 
 use crate::exec::{detached, end, exec, facts, launch};
@@ -58,6 +58,7 @@ fn program_is_no_descriptor(case: &mut Case) {
 }
 
 #[convention("What the caller leaked to the runtime does not reach a process of `exec`.")]
+#[falls_without("descriptors")]
 fn no_leaked_descriptors(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -145,6 +146,7 @@ fn hunt(case: &Case, hunter: &Bundle, target: &str, rounds: usize) {
 #[convention(
     "CVE-2019-5736, CVE-2016-9962: whatever an attacker with every right finds of a process on its way in, it is neither the host's binary nor a descriptor of the host."
 )]
+#[falls_without("sealed-stub")]
 fn joiners_show_nothing_of_the_host(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -158,6 +160,7 @@ fn joiners_show_nothing_of_the_host(case: &mut Case) {
 #[convention(
     "CVE-2019-5736, CVE-2016-9962 in a pod: the attacker is in another container that shares the pid namespace."
 )]
+#[falls_without("sealed-stub")]
 fn joiners_show_nothing_in_a_pod(case: &mut Case) {
     case.only_corten();
     let mut sandbox = case.bundle();
@@ -176,6 +179,7 @@ fn joiners_show_nothing_in_a_pod(case: &mut Case) {
 }
 
 #[convention("CVE-2019-5736: a program that is a script whose interpreter is whoever executes it.")]
+#[falls_without("sealed-stub")]
 fn program_that_is_the_joiner(case: &mut Case) {
     let mut bundle = case.bundle();
     give_everything(&mut bundle);

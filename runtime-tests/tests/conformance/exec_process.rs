@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use runtime_tests::{Bundle, Case, Facts, convention, must};
+use runtime_tests::{Bundle, Case, Facts, convention, falls_without, must};
 use serde_json::{Value, json};
 
 use crate::exec::{exec, facts, launch, probe_process, refused, write_process};
@@ -57,7 +57,8 @@ fn additional_gids(case: &mut Case) {
     case.destroy(&id);
 }
 
-#[convention("An odd `--user` becomes nobody else, least of all root.")]
+#[convention("CVE-2026-30892: an odd `--user` becomes nobody else, least of all root.")]
+#[falls_without("strict-ids")]
 fn odd_users_are_refused(case: &mut Case) {
     case.only_corten();
     let mut bundle = case.bundle();
@@ -113,6 +114,7 @@ fn capabilities_of_the_container(case: &mut Case) {
 #[convention(
     "`exec --cap` adds to the effective, permitted and bounding sets, never to inheritable or ambient (CVE-2022-29162)."
 )]
+#[falls_without("nothing-inheritable")]
 fn capability_by_option(case: &mut Case) {
     let mut bundle = case.bundle();
     let id = launch(case, &mut bundle);
@@ -129,6 +131,7 @@ fn capability_by_option(case: &mut Case) {
 }
 
 #[convention("A user other than root has no capabilities in `exec` (CVE-2016-8867).")]
+#[falls_without("nothing-ambient")]
 fn capabilities_of_non_root(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.set("/process/noNewPrivileges", json!(false));

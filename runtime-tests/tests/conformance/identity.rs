@@ -1,6 +1,6 @@
 //! config.md, "User" and "Linux Process": who the program is and what it may do.
 
-use runtime_tests::{Bundle, Case, Facts, convention, must, should};
+use runtime_tests::{Bundle, Case, Facts, convention, falls_without, must, should};
 use serde_json::{Value, json};
 
 use crate::annotations::facts_of_a_caller_with_groups;
@@ -123,6 +123,7 @@ fn capabilities_absent_sets_are_empty(case: &mut Case) {
 #[convention(
     "A user other than root keeps none across execve without ambient ones (CVE-2016-8867)."
 )]
+#[falls_without("nothing-ambient")]
 fn capabilities_of_non_root_are_dropped(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle

@@ -111,6 +111,33 @@ fn apparmor_profile_of_an_ordinary_user(case: &mut Case) {
     assert_eq!(case.shell(&mut bundle, LINE), profile.enforced());
 }
 
+#[convention(
+    "CVE-2019-16884, CVE-2025-52881: with the image's own files over /proc the profile holds all the same, or there is no container."
+)]
+fn apparmor_profile_over_a_covered_proc(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let profile = Profile::load(case, &bundle, "a");
+    let proc = bundle.rootfs().join("proc");
+    let cover = format!(
+        "mount -t tmpfs fake {proc}; for d in self thread-self; do mkdir -p {proc}/$d/attr/apparmor; \
+         : > {proc}/$d/attr/exec; : > {proc}/$d/attr/apparmor/exec; done",
+        proc = proc.display()
+    );
+    bundle.config.hook("createContainer", &cover);
+    bundle
+        .config
+        .set("/process/apparmorProfile", json!(profile.name))
+        .set("/linux/readonlyPaths", json!([]))
+        .set("/linux/maskedPaths", json!([]))
+        .shell("cat /etc/secret 2>/dev/null || echo denied");
+    let finished = case.run(&bundle);
+    assert!(
+        !finished.stdout.contains("secret"),
+        "{}",
+        finished.describe()
+    );
+}
+
 #[convention("A process that is executed in a container is confined as the container is.")]
 fn apparmor_profile_holds_for_exec(case: &mut Case) {
     let mut bundle = case.bundle();

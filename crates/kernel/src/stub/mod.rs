@@ -94,6 +94,19 @@ impl Message {
             _ => return None,
         })
     }
+
+    /// The bytes of those two that tell of no step.
+    pub fn encode(self) -> Option<[u8; MESSAGE_SIZE]> {
+        let (kind, value) = match self {
+            Self::Ready => (MESSAGE_READY, 0),
+            Self::Forked { pid } => (MESSAGE_FORKED, pid),
+            _ => return None,
+        };
+        let mut bytes = [0; MESSAGE_SIZE];
+        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[12..].copy_from_slice(&value.to_ne_bytes());
+        Some(bytes)
+    }
 }
 
 /// A wait status, wait(2).
@@ -347,5 +360,9 @@ mod tests {
         );
         assert_eq!(Message::decode(&bytes([1, 2, 3, 4])), None);
         assert_eq!(Message::decode(b"short"), None);
+        for message in [Message::Ready, Message::Forked { pid: 77 }] {
+            let encoded = message.encode().unwrap();
+            assert_eq!(Message::decode(&encoded), Some(message));
+        }
     }
 }

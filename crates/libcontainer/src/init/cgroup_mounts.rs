@@ -7,6 +7,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use defence::Defence;
 use kernel::mount::{self, FsContext};
 use kernel::procfs::Procfs;
 use plan::{AttrFlags, CgroupMode, MountOp};
@@ -74,6 +75,9 @@ impl Build<'_> {
     /// A bind of the container's own directory in a hierarchy of the host, which is
     /// mounted on `mount`. A container without one stays in its caller's.
     fn own_cgroup(&self, options: &str, mount: &str) -> kernel::Result<OwnedFd> {
+        if Defence::OwnCgroupOnly.is_off() {
+            return mount::open_tree(mount, true, false, true);
+        }
         let cgroup = &self.plan.cgroup;
         let mut directories = cgroup.directories.iter();
         let path = match directories.find(|directory| is_hierarchy(directory, options)) {

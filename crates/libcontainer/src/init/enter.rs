@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use defence::Defence;
 use kernel::beneath::Root;
 use kernel::procfs::Procfs;
 use kernel::{Errno, affinity, fs, identity, keyring, mount, namespace, netlink, prctl};
@@ -72,6 +73,9 @@ impl Build<'_> {
     fn join_keyring(&self, name: &str) -> kernel::Result<()> {
         /// `KEY_USR_SEARCH`, keyctl_setperm(3)
         const USER_MAY_SEARCH: u32 = 0x0008_0000;
+        if Defence::SessionKeyring.is_off() {
+            return Ok(());
+        }
         let serial = match keyring::join_session_keyring(name) {
             // A kernel without keyrings has none to leak.
             Err(error) if error.errno() == Errno::NOSYS => return Ok(()),

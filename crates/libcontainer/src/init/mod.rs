@@ -10,6 +10,7 @@
 //! | `inside.rs` | console, names, sysctls, working directory |
 //! | `protect.rs` | read-only and masked paths |
 //! | `visit.rs` | `mounts add` and `mounts remove` in a container that exists |
+//! | `undefended.rs` | what others did before it was attacked: tests only |
 //! | `program.rs` | which program, which HOME, and the hand-off |
 //!
 //! Nothing returns from here into the code that forked: [`run`] ends in an exec or
@@ -26,6 +27,7 @@ mod mounts;
 mod program;
 mod protect;
 mod root;
+mod undefended;
 mod visit;
 
 use std::os::fd::OwnedFd;

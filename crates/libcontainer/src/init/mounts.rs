@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use defence::Defence;
 use kernel::beneath::Root;
 use kernel::{Errno, copy_tree, fs, mount, process};
 use plan::{MountOp, MountSource, PropagationKind, Slot};
@@ -169,7 +170,8 @@ impl Build<'_> {
                 format!("{path} leads to the root itself"),
             ));
         }
-        if path == "/proc" || path.starts_with("/proc/") {
+        let by_name = path == "/proc" || path.starts_with("/proc/");
+        if by_name || Defence::JudgeMountTargets.is_off() {
             return Ok(());
         }
         let identity = (stat.dev, stat.ino, stat.mount_id);
@@ -214,7 +216,8 @@ pub(super) fn look_up(root: &Root, op: &MountOp) -> kernel::Result<OwnedFd> {
         &op.source,
         MountSource::Filesystem { fstype, .. } if fstype == "proc" || fstype == "sysfs"
     );
-    if strict || op.target_no_follow {
+    let follows = strict && Defence::RealProcAndSys.is_off();
+    if !follows && (strict || op.target_no_follow) {
         root.look_up_no_follow(&op.target)
     } else {
         root.look_up(&op.target)

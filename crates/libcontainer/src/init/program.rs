@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use defence::Defence;
 use kernel::{Errno, fs, process};
 
 use super::{Build, refuse};
@@ -115,7 +116,14 @@ impl Build<'_> {
         };
         let mut argv = vec![found.path];
         argv.extend(self.plan.program.args.iter().cloned());
-        let (argv, env) = (process::c_strings(&argv)?, process::c_strings(&found.env)?);
+        let mut env = found.env;
+        if Defence::OwnEnvironment.is_off() {
+            env.extend(std::env::vars().map(|(name, value)| format!("{name}={value}")));
+        }
+        let (argv, env) = (process::c_strings(&argv)?, process::c_strings(&env)?);
+        if Defence::SealedStub.is_off() {
+            return self.execute_as_we_are(&argv, &env);
+        }
         for fd in self.descriptors.all() {
             process::keep_on_exec(fd.as_fd())?;
         }

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use defence::Defence;
 use kernel::mount::{self, MountAttributes};
 use kernel::{Errno, fs};
 
@@ -23,6 +24,9 @@ impl Build<'_> {
             return Ok(());
         };
         let tree = mount::open_tree_fd(target.as_fd(), true)?;
+        if Defence::ResolveOnce.is_off() {
+            return self.protect_twice_resolved(path, &tree, &target);
+        }
         mount::set_attributes(tree.as_fd(), true, &read_only())?;
         mount::move_mount(tree.as_fd(), target.as_fd())
     }
@@ -48,6 +52,9 @@ impl Build<'_> {
     fn null(&mut self) -> kernel::Result<OwnedFd> {
         if let Some(first) = &self.null {
             return mount::open_tree_fd(first.as_fd(), false);
+        }
+        if Defence::VerifyNull.is_off() {
+            return self.whatever_null_is(NULL);
         }
         let node = self.root()?.look_up_no_follow(NULL)?;
         let stat = fs::stat(node.as_fd())?;
@@ -88,7 +95,7 @@ impl Build<'_> {
     }
 }
 
-fn read_only() -> MountAttributes<'static> {
+pub(super) fn read_only() -> MountAttributes<'static> {
     MountAttributes {
         set: mount::MOUNT_ATTR_RDONLY,
         ..Default::default()

@@ -1,5 +1,7 @@
 //! `linux.resources.unified`: files of the v2 directory by name.
 
+use defence::Defence;
+
 use super::sheet::{Need, Sheet};
 use crate::error::quote;
 use crate::{ConfigPath, PlanError};
@@ -29,6 +31,9 @@ pub(super) fn controller<'f>(
     let word = |part: &str| {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
+    if Defence::CgroupNames.is_off() {
+        return Ok(None);
+    }
     match file.split_once('.') {
         Some(("cgroup", _)) => invalid(&format!("one of {}", CORE_FILES.join(", "))),
         Some((controller, rest)) if word(controller) && rest.split('.').all(word) => {

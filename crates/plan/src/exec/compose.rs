@@ -1,5 +1,6 @@
 //! The container's configuration with the new process in the place of its own.
 
+use defence::Defence;
 use serde_json::{Map, Value};
 
 use super::ExecRequest;
@@ -189,6 +190,10 @@ fn parse_user(text: &str) -> Option<(u32, Option<u32>)> {
 /// Digits and nothing else: no sign, no blank, nothing that would wrap around to
 /// root, and not the number that the kernel takes for "unchanged" (CVE-2026-30892).
 fn parse_id(text: &str) -> Option<u32> {
+    if Defence::StrictIds.is_off() {
+        // What a 32-bit variable makes of it.
+        return text.trim().parse::<i128>().map(|id| id as u32).ok();
+    }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let id = text.parse().ok().filter(|id| *id != u32::MAX);
     id.filter(|_| digits)
@@ -213,6 +218,9 @@ fn add_capability(process: &mut Map<String, Value>, name: &str) {
     };
     for set in ["bounding", "effective", "permitted"] {
         append(sets, set, Value::from(name));
+    }
+    if Defence::NothingInheritable.is_off() {
+        append(sets, "inheritable", Value::from(name));
     }
     let inheritable = sets.get("inheritable").and_then(Value::as_array);
     if inheritable.is_some_and(|list| list.iter().any(|one| one == name)) {

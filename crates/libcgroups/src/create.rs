@@ -55,9 +55,49 @@ fn undo(made: &[Made]) {
     }
 }
 
+/// What lies beside a scope of systemd: the directories of a plan that are missing, in
+/// hierarchies that systemd does not manage. `pid`, which must have one thread, is
+/// moved into all of them; where it is already, that is all there is to do.
+pub(crate) fn beside(plan: &CgroupPlan, pid: i32) -> Result<Cgroup> {
+    let cgroup = Cgroup::open(&plan.directories, &plan.path);
+    let mut made = Vec::new();
+    let done = join_all(&cgroup, pid, &mut made);
+    if done.is_err() {
+        undo(&made);
+    }
+    done.map(|()| cgroup)
+}
+
+fn join_all(cgroup: &Cgroup, pid: i32, made: &mut Vec<Made>) -> Result<()> {
+    for place in &cgroup.places {
+        let is_there = cgroup.existing(place)?.is_some();
+        if !is_there || !place.directory.v2 {
+            make_one(cgroup, place, Leaf::OfTheUnit, made)?;
+            let file = if place.directory.v2 {
+                "cgroup.procs"
+            } else {
+                "tasks"
+            };
+            let dir = cgroup.fd(place)?;
+            let located = |e| CgroupError::at_path(cgroup.located(place, e));
+            fs::write_value_at(dir, file, &pid.to_string()).map_err(located)?;
+        }
+    }
+    cgroup.enable_controllers()
+}
+
+/// What the last directory of a path is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaf {
+    /// The container's alone: nobody may be in it.
+    Fresh,
+    /// systemd has made it, or may have, and put the container's init there.
+    OfTheUnit,
+}
+
 fn make_all(cgroup: &Cgroup, made: &mut Vec<Made>) -> Result<()> {
     for place in &cgroup.places {
-        let chain = make_one(cgroup, place, made)?;
+        let chain = make_one(cgroup, place, Leaf::Fresh, made)?;
         if !place.directory.enable.is_empty() {
             enable(cgroup, place, &chain)?;
         }
@@ -66,7 +106,12 @@ fn make_all(cgroup: &Cgroup, made: &mut Vec<Made>) -> Result<()> {
 }
 
 /// Makes one directory with all above it; returns those above it, the root first.
-fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<Rc<OwnedFd>>> {
+fn make_one(
+    cgroup: &Cgroup,
+    place: &Place,
+    leaf: Leaf,
+    made: &mut Vec<Made>,
+) -> Result<Vec<Rc<OwnedFd>>> {
     let located = |e: Error| CgroupError::at_path(cgroup.located(place, e));
     let copies_sets = place.directory.controllers.iter().any(|c| c == "cpuset");
     let names = names(&cgroup.path).map_err(CgroupError::at_path)?;
@@ -78,7 +123,7 @@ fn make_one(cgroup: &Cgroup, place: &Place, made: &mut Vec<Made>) -> Result<Vec<
             let hint = diagnose::directory(e.errno());
             located(e).hint(hint)
         })?;
-        if is_last && !is_new {
+        if is_last && !is_new && leaf == Leaf::Fresh {
             refuse_used(child.as_fd(), place.directory.v2)?;
         }
         if copies_sets {

@@ -14,6 +14,7 @@
 //! | `processes.rs` | joining, counting |
 //! | `freeze.rs`, `kill.rs`, `remove.rs` | the end |
 //! | `update.rs` | other values for a cgroup that is in use, or the old ones again |
+//! | `systemd/` | scopes: asked for over D-Bus |
 //! | `stats/` | what is used: one typed answer for both versions |
 //! | `oom.rs` | OOM kills: how many, and being told of the next |
 //! | `diagnose.rs` | after a failure: why |
@@ -36,6 +37,7 @@ mod probe;
 mod processes;
 mod remove;
 pub mod stats;
+pub mod systemd;
 mod update;
 mod wait;
 mod write;

@@ -44,6 +44,7 @@ pub fn probe(privileged: bool) -> Result<CgroupFacts, CgroupError> {
         v2_controllers: Vec::new(),
         v1_mounts: BTreeMap::new(),
         delegated: None,
+        systemd: None,
     };
     let root = match fs::open_directory(MOUNT) {
         Err(e) if e.errno() == Errno::NOENT => return Ok(facts),

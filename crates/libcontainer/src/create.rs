@@ -6,6 +6,9 @@
 //!              └─► parent: state ─► the conversation ─► limits ─► state is complete
 //! ```
 //!
+//! With systemd the second and the fourth change places: it makes a cgroup around a
+//! process, so init is cloned first and waits (`libcgroups::systemd`).
+//!
 //! Whatever fails, everything made so far is undone and one error is returned.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -105,6 +108,7 @@ impl Undo<'_> {
         }
         if let Some(cgroup) = &self.cgroup {
             let _ = cgroup.kill_all();
+            stop_scope(self.plan);
             let _ = cgroup.remove();
         }
         resctrl::remove(&self.resctrl);
@@ -119,6 +123,16 @@ impl Undo<'_> {
             let hooks = self.plan.poststop.iter().map(|step| (&step.from, &step.op));
             let _ = parent::run_hooks(hooks, &stdin, Some(&self.plan.bundle));
         }
+    }
+}
+
+/// The one that was made here.
+fn stop_scope(plan: &Plan) {
+    if let Some(scope) = &plan.cgroup.scope
+        && let Ok(mut systemd) = libcgroups::systemd::Manager::connect(scope.user)
+    {
+        let _ = systemd.stop(&scope.unit);
+        systemd.forget(&scope.unit);
     }
 }
 
@@ -183,16 +197,24 @@ fn build_parts<'a>(
             undo.notify = Relay::open(undo.directory, manager)?;
         }
     }
-    if plan.cgroup.manager == CgroupManager::Cgroupfs {
+    if plan.cgroup.manager != CgroupManager::Disabled {
         undo.directory.save_claim(&state)?;
+    }
+    if plan.cgroup.manager == CgroupManager::Cgroupfs {
         state.cgroup.inode = make_cgroup(plan, undo)?;
         undo.directory.confirm_claim()?;
     }
     make_resctrl(plan, undo)?;
     state.resctrl.clone_from(&undo.resctrl);
     let (init, channel, call_names) = start_init(plan, undo)?;
-    let init = undo.init.insert(init);
-    save_state(&mut state, undo.directory, init)?;
+    save_state(&mut state, undo.directory, undo.init.insert(init))?;
+    if let Some(scope) = &plan.cgroup.scope {
+        let delegated = make_scope(plan, scope, undo, &mut state)?;
+        channel
+            .go_with(delegated)
+            .doing(|| "answer to init".to_owned())?;
+    }
+    let init = undo.init.as_mut().ok_or(Error::NotRunning)?;
     let mut conversation = Conversation {
         plan,
         channel: &channel,
@@ -259,6 +281,7 @@ fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'stat
                 tasks,
                 descriptors,
                 stub: stub.image,
+                awaits_move: false,
             })
         }
         Forked::Parent { pid, pidfd } => {
@@ -287,7 +310,30 @@ fn return_to_own_time() -> Result<()> {
 fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
     tracing::debug!("make the control group");
     let cgroup = libcgroups::create(&plan.cgroup)?;
-    let cgroup = undo.cgroup.insert(cgroup);
+    limit(plan, undo.cgroup.insert(cgroup))
+}
+
+/// Has systemd make a scope around init, which waits (`libcgroups::systemd` draws it).
+/// Returns `cgroup.procs` of the cgroup that is delegated below.
+fn make_scope(
+    plan: &Plan,
+    scope: &plan::cgroup::Scope,
+    undo: &mut Undo<'_>,
+    state: &mut State,
+) -> Result<Option<OwnedFd>> {
+    tracing::debug!("make the scope");
+    libcgroups::systemd::Manager::connect(scope.user)?.start(scope, state.pid)?;
+    // From here on it goes when init goes.
+    let cgroup = libcgroups::systemd::adopt(&plan.cgroup, state.pid)?;
+    state.cgroup.inode = limit(plan, undo.cgroup.insert(cgroup))?;
+    undo.directory.save_creating(state)?;
+    undo.directory.confirm_claim()?;
+    let made = undo.cgroup.as_ref().zip(plan.cgroup.delegated.as_ref());
+    let made = made.map(|(cgroup, wanted)| cgroup.make_delegated(&wanted.path, wanted.uid));
+    Ok(made.transpose()?)
+}
+
+fn limit(plan: &Plan, cgroup: &libcgroups::Cgroup) -> Result<Option<u64>> {
     cgroup.apply(&plan.cgroup.settings)?;
     if let Some(program) = &plan.cgroup.device_program {
         cgroup.attach_devices(program)?;

@@ -104,7 +104,29 @@ fn remove_cgroup(loaded: &Loaded, force: bool) -> Result<()> {
     if force || !state.pid_namespace_is_private || !loaded.complete {
         cgroup.kill_all()?;
     }
+    stop_scope(state, &cgroup)?;
     Ok(cgroup.remove()?)
+}
+
+/// systemd removes what it made, and forgets that it failed, should its last process
+/// have been killed for lack of memory. A scope whose cgroup is gone has ended by
+/// itself, and the unit of that name may be somebody else's by now.
+pub(crate) fn stop_scope(state: &State, cgroup: &libcgroups::Cgroup) -> Result<()> {
+    let Some(scope) = &state.cgroup.scope else {
+        return Ok(());
+    };
+    let is_there = state.cgroup.inode.is_some() && cgroup.inode()? == state.cgroup.inode;
+    match libcgroups::systemd::Manager::connect(scope.user) {
+        Ok(mut systemd) => {
+            if is_there {
+                systemd.stop(&scope.unit)?;
+            }
+            systemd.forget(&scope.unit);
+        }
+        // Without systemd the directories can be removed all the same.
+        Err(error) => tracing::debug!(%error, "the scope is not stopped"),
+    }
+    Ok(())
 }
 
 fn kill_and_wait(state: &State) -> Result<()> {

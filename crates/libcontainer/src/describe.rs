@@ -75,6 +75,7 @@ fn amount(value: u64) -> String {
 impl Describe for InitOp {
     fn describe(&self) -> String {
         match self {
+            Self::AwaitScope => "wait for the scope".to_owned(),
             Self::JoinCgroups => "join the container's cgroup".to_owned(),
             Self::AwaitIdMap { .. } => "become root of the new user namespace".to_owned(),
             Self::JoinNamespace { kind, .. } => {

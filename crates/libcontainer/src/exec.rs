@@ -193,7 +193,8 @@ fn clone_joiner(
     for cgroup in cgroups {
         tasks.append(&mut cgroup.tasks_files()?);
     }
-    match clone_into(&target.state, exec, &slots, cgroups)? {
+    let (forked, awaits_move) = clone_into(&target.state, exec, &slots, cgroups)?;
+    match forked {
         Forked::Child => {
             drop(ours);
             init::run(Inherited {
@@ -202,11 +203,35 @@ fn clone_joiner(
                 tasks,
                 descriptors,
                 stub: stub.image,
+                awaits_move,
             })
         }
         Forked::Parent { pid, pidfd } => {
-            Ok((Init { pid, pidfd }, Channel::new(ours), stub.call_names))
+            let (joiner, channel) = (Init { pid, pidfd }, Channel::new(ours));
+            if awaits_move {
+                let moved = move_into_scope(&target.state, pid).and_then(|()| {
+                    let went = channel.go();
+                    went.doing(|| "answer to the joiner".to_owned())
+                });
+                if let Err(error) = moved {
+                    joiner.end();
+                    return Err(error);
+                }
+            }
+            Ok((joiner, channel, stub.call_names))
         }
+    }
+}
+
+/// What a user may not do from a login session, whose cgroup has only root's in common
+/// with the container's, the user's systemd may.
+fn move_into_scope(state: &State, pid: i32) -> Result<()> {
+    match &state.cgroup.scope {
+        Some(scope) => {
+            let mut systemd = libcgroups::systemd::Manager::connect(scope.user)?;
+            Ok(systemd.attach(&scope.unit, pid)?)
+        }
+        None => Ok(()),
     }
 }
 
@@ -260,8 +285,14 @@ fn cgroups_of(state: &State, plan: &ExecPlan) -> Vec<Cgroup> {
 }
 
 /// Clones the joiner into the v2 control group, if there is one. The CPUs of
-/// `execCPUAffinity.initial` are those it starts on.
-fn clone_into(state: &State, exec: &ExecPlan, slots: &Slots, cgroups: &[Cgroup]) -> Result<Forked> {
+/// `execCPUAffinity.initial` are those it starts on. Second in the result: whether it
+/// was born outside and has to be moved.
+fn clone_into(
+    state: &State,
+    exec: &ExecPlan,
+    slots: &Slots,
+    cgroups: &[Cgroup],
+) -> Result<(Forked, bool)> {
     let affinity = |error| kernel::Result::<()>::Err(error).doing(|| INITIAL.to_owned());
     let before = match &exec.initial_cpus {
         Some(cpus) => {
@@ -279,11 +310,16 @@ fn clone_into(state: &State, exec: &ExecPlan, slots: &Slots, cgroups: &[Cgroup])
     {
         forked = clone_with(exec, slots, &[inner])?;
     }
+    let is_refused = matches!(&forked, Err(error) if error.errno() == Errno::ACCESS);
+    let awaits_move = is_refused && exec.cgroups.is_empty() && state.cgroup.scope.is_some();
+    if awaits_move {
+        forked = clone_with(exec, slots, &[])?;
+    }
     let forked = forked.doing(|| "clone a process into the container's cgroup".to_owned())?;
     if let (Some(before), Forked::Parent { .. }) = (before, &forked) {
         affinity::set_mask(&before).or_else(affinity)?;
     }
-    Ok(forked)
+    Ok((forked, awaits_move))
 }
 
 const INITIAL: &str = "process.execCPUAffinity.initial";

@@ -41,9 +41,11 @@ pub fn probe() -> Result<HostFacts> {
 /// to run containers where they are mounted read-only, as inside another container.
 /// One that says it is, and is not, is refused what it cannot have.
 ///
+/// With `systemd` it is asked, too.
+///
 /// # Errors
-/// As there.
-pub fn probe_for(rootless: Option<bool>) -> Result<HostFacts> {
+/// As there; the cgroup of the user's systemd cannot be read.
+pub fn probe_for(rootless: Option<bool>, systemd: bool) -> Result<HostFacts> {
     let mut facts = probe()?;
     let privileged = facts.effective_uid == 0 && !facts.in_user_namespace;
     match rootless {
@@ -62,6 +64,9 @@ pub fn probe_for(rootless: Option<bool>) -> Result<HostFacts> {
             facts.may_lack_cgroup = Some(false);
         }
         _ => {}
+    }
+    if systemd {
+        libcgroups::systemd::probe(&mut facts.cgroup, privileged)?;
     }
     Ok(facts)
 }

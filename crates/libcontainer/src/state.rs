@@ -102,6 +102,19 @@ pub struct CgroupState {
     pub directories: Vec<plan::cgroup::CgroupDirectory>,
     /// [`libcgroups::Cgroup::inode`]; `None` before it was made.
     pub inode: Option<u64>,
+    /// The unit, where systemd made it: later commands need no option.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeState>,
+}
+
+/// A unit of systemd.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScopeState {
+    /// `libpod-0123.scope`
+    pub unit: String,
+    /// The user's own systemd made it.
+    pub user: bool,
 }
 
 impl From<&CgroupPlan> for CgroupState {
@@ -111,6 +124,10 @@ impl From<&CgroupPlan> for CgroupState {
             path: plan.path.clone(),
             directories: plan.directories.clone(),
             inode: None,
+            scope: plan.scope.as_ref().map(|scope| ScopeState {
+                unit: scope.unit.clone(),
+                user: scope.user,
+            }),
         }
     }
 }
@@ -180,7 +197,7 @@ impl State {
 
     /// Whether this program manages its control groups.
     pub(crate) fn has_cgroup(&self) -> bool {
-        self.cgroup.manager == plan::cgroup::CgroupManager::Cgroupfs
+        self.cgroup.manager != plan::cgroup::CgroupManager::Disabled
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! init, still the code of corten          parent
+//!                       ◄──     Go, with systemd: the scope is there, init in it
 //! NeedIdMap             ──►     write uid_map, gid_map
 //!                       ◄──     Go
 //! NeedNetDevices        ──►     network devices are moved in
@@ -103,12 +104,25 @@ impl Channel {
         socket::send(self.socket.as_fd(), b"g")
     }
 
+    /// [`Channel::go`] with what init has waited for.
+    pub(crate) fn go_with(&self, fd: Option<OwnedFd>) -> Result<()> {
+        match fd {
+            Some(fd) => socket::send_with_fd(self.socket.as_fd(), b"g", fd.as_fd()),
+            None => self.go(),
+        }
+    }
+
     /// Init's side: waits for `Go`. A parent that has gone leaves nothing to do.
     pub(crate) fn await_go(&self) -> Result<()> {
+        self.await_go_with().map(drop)
+    }
+
+    /// Init's side of [`Channel::go_with`].
+    pub(crate) fn await_go_with(&self) -> Result<Option<OwnedFd>> {
         let mut buffer = [0; 8];
         match socket::receive(self.socket.as_fd(), &mut buffer)? {
             (0, _) => kernel::process::exit_now(1),
-            _ => Ok(()),
+            (_, fd) => Ok(fd),
         }
     }
 

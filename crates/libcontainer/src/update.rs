@@ -19,7 +19,13 @@ use crate::store::{ContainerDirectory, Store};
 pub fn update(store: &Store, request: &UpdateRequest) -> Result<()> {
     let target = Target::find(store, &request.id)?;
     let config = target.directory.read_config()?;
-    let plan = plan::update(&config, request, &crate::host::probe()?)?;
+    let systemd_cgroup = target.state.cgroup.scope.is_some();
+    let host = crate::host::probe_for(None, systemd_cgroup)?;
+    let request = &UpdateRequest {
+        systemd_cgroup,
+        ..request.clone()
+    };
+    let plan = plan::update(&config, request, &host)?;
     for warning in &plan.warnings {
         tracing::warn!("{}: {}", warning.path, warning.text);
     }
@@ -57,7 +63,8 @@ impl<'a> Target<'a> {
     fn carry_out(&self, plan: &UpdatePlan) -> Result<()> {
         let cgroup = libcgroups::Cgroup::open(&plan.directories, &self.state.cgroup.path);
         let change = cgroup.update(&plan.settings)?;
-        let schema = plan.resctrl.as_ref().map(SchemaChange::make).transpose();
+        let told = self.tell_systemd(&cgroup, plan);
+        let schema = told.and_then(|()| plan.resctrl.as_ref().map(SchemaChange::make).transpose());
         let saved = schema.and_then(|schema| {
             let saved = self.directory.replace_config(&plan.config);
             if let (Err(_), Some(schema)) = (&saved, schema) {
@@ -70,5 +77,19 @@ impl<'a> Target<'a> {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// systemd puts its values in force as it takes them, and it rounds: the files have
+    /// the last word.
+    fn tell_systemd(&self, cgroup: &libcgroups::Cgroup, plan: &UpdatePlan) -> Result<()> {
+        let Some(scope) = &self.state.cgroup.scope else {
+            return Ok(());
+        };
+        if plan.properties.is_empty() {
+            return Ok(());
+        }
+        let mut systemd = libcgroups::systemd::Manager::connect(scope.user)?;
+        systemd.set(&scope.unit, &plan.properties)?;
+        Ok(cgroup.apply(&plan.settings)?)
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::build::annotations::ACTED_ON;
 use crate::build::capabilities::CAPABILITIES;
 use crate::build::mount_options;
+use crate::cgroup::ANNOTATION_PREFIX;
 use crate::validate::SPEC_VERSIONS;
 
 /// features.json of the runtime spec.
@@ -240,8 +241,8 @@ pub fn features() -> Features {
             cgroup: CgroupFeatures {
                 v1: true,
                 v2: true,
-                systemd: false,
-                systemd_user: false,
+                systemd: true,
+                systemd_user: true,
                 rdma: true,
             },
             seccomp: seccomp(),
@@ -263,7 +264,7 @@ pub fn features() -> Features {
             version: env!("CARGO_PKG_VERSION"),
             checkpoint: "false",
         },
-        potentially_unsafe_config_annotations: ACTED_ON.to_vec(),
+        potentially_unsafe_config_annotations: [&[ANNOTATION_PREFIX], &ACTED_ON[..]].concat(),
     }
 }
 

@@ -91,6 +91,28 @@ pub struct CgroupFacts {
     /// The v2 cgroup the runtime may create containers below when it is not
     /// privileged (delegated to it); `None` for root.
     pub delegated: Option<String>,
+    /// Who would make a scope; `None` when nobody wants to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<SystemdFacts>,
+}
+
+/// The systemd that makes the caller's scopes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SystemdFacts {
+    /// It runs, and answers.
+    Manager {
+        /// The control group that all its units lie below; the root is empty.
+        #[serde(rename = "controlGroup")]
+        control_group: String,
+        /// The caller's own (`systemd --user`).
+        user: bool,
+    },
+    /// There is none, or none that answers.
+    Missing {
+        /// Half a sentence.
+        why: String,
+    },
 }
 
 impl HostFacts {
@@ -117,6 +139,7 @@ impl HostFacts {
                 v2_controllers: controllers.map(str::to_owned).to_vec(),
                 v1_mounts: BTreeMap::new(),
                 delegated: None,
+                systemd: None,
             },
             may_lack_cgroup: None,
         }
@@ -142,6 +165,7 @@ impl HostFacts {
                 v2_controllers: vec!["hugetlb".to_owned()],
                 v1_mounts,
                 delegated: None,
+                systemd: None,
             },
             ..Self::v2_root()
         }

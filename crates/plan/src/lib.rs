@@ -36,7 +36,7 @@ pub use features::{
     Annotations, CgroupFeatures, Enabled, Features, IntelRdtFeatures, LinuxFeatures,
     MountExtensions, SeccompFeatures, features,
 };
-pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm};
+pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm, SystemdFacts};
 pub use ops::*;
 pub use path::ConfigPath;
 pub use request::{LISTEN_PID, NOTIFY_DIRECTORY, Request, TerminalHost};

@@ -82,6 +82,7 @@ impl Shim {
     pub(super) async fn update(self: &Arc<Self>, request: UpdateTaskRequest) -> Result<Empty> {
         let container = self.container(&request.id)?;
         let update = plan::UpdateRequest {
+            systemd_cgroup: false,
             id: container.id.clone(),
             // An object like `linux.resources`.
             resources: Some(request.resources.value.clone()),

@@ -70,6 +70,6 @@ fn plan_of(
         terminal: TerminalHost::Foreground,
         ..Request::create(id, bundle)
     };
-    let host = libcontainer::host::probe_for(global.rootless.said())?;
+    let host = libcontainer::host::probe_for(global.rootless.said(), request.systemd_cgroup)?;
     Ok(plan::build(&spec, &request, &host))
 }

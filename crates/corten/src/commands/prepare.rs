@@ -63,7 +63,8 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
     tracing::debug!("decode the configuration");
     let spec = plan::spec::load(&config).map_err(Error::Config)?;
     tracing::debug!("probe the machine");
-    let host = libcontainer::host::probe_for(global.rootless.said())?;
+    let systemd = request.systemd_cgroup && !request.cgroups_disabled;
+    let host = libcontainer::host::probe_for(global.rootless.said(), systemd)?;
     tracing::debug!("plan");
     let plan = plan::build(&spec, &request, &host).map_err(Error::Config)?;
     for warning in &plan.warnings {

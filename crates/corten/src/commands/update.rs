@@ -37,6 +37,8 @@ fn request(args: Update) -> Result<UpdateRequest, CommandError> {
     let given = |(name, text): (&'static str, Option<String>)| Some((name, text?));
     Ok(UpdateRequest {
         id: args.id,
+        // What its state says.
+        systemd_cgroup: false,
         resources: resources.map(libcontainer::read_resources).transpose()?,
         options: options.into_iter().filter_map(given).collect(),
     })

@@ -140,6 +140,7 @@ pub fn plan_at(path: &str, facts: &CgroupFacts) -> CgroupPlan {
         device_program: None,
         owner: None,
         delegated: None,
+        scope: None,
     }
 }
 

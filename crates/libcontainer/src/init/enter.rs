@@ -16,6 +16,7 @@ impl Build<'_> {
     pub(super) fn enter(&mut self, op: &InitOp) -> kernel::Result<()> {
         match op {
             InitOp::JoinCgroups => self.join_cgroups(),
+            InitOp::AwaitScope => self.await_scope(),
             InitOp::AwaitIdMap { keep_groups } => self.await_id_map(*keep_groups),
             InitOp::JoinNamespace { kind, slot } => self.join_namespace(*kind, *slot),
             InitOp::EnterContainer {
@@ -38,6 +39,15 @@ impl Build<'_> {
             InitOp::BringUpLoopback => netlink::bring_up_loopback(),
             _ => Ok(()),
         }
+    }
+
+    /// What lies below the scope could not be opened before there was one.
+    fn await_scope(&mut self) -> kernel::Result<()> {
+        let procs = self.channel.await_go_with()?;
+        if let Some((procs, delegated)) = procs.zip(self.plan.cgroup.delegated.as_ref()) {
+            self.slots.put(delegated.procs, procs);
+        }
+        Ok(())
     }
 
     /// `0` is the writer itself. A process of one thread that moves itself through

@@ -52,6 +52,8 @@ pub(crate) struct Inherited<'a> {
     pub tasks: Vec<OwnedFd>,
     pub descriptors: StubDescriptors,
     pub stub: OwnedFd,
+    /// The parent has it moved into its cgroup and says when that is done.
+    pub awaits_move: bool,
 }
 
 /// Why a step could not be done.
@@ -145,11 +147,15 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         tasks,
         descriptors,
         stub,
+        awaits_move,
     } = inherited;
     let channel = match descriptors.socket.try_clone() {
         Ok(socket) => Channel::new(socket),
         Err(_) => process::exit_now(1),
     };
+    if awaits_move && channel.await_go().is_err() {
+        process::exit_now(1);
+    }
     let mut build = Build::new(plan, slots, tasks, descriptors, &channel);
     let failed = match build.prepare() {
         Ok(()) => build.carry_out(),
@@ -249,6 +255,7 @@ impl Build<'_> {
     fn step(&mut self, op: &InitOp) -> StepResult {
         match op {
             InitOp::JoinCgroups
+            | InitOp::AwaitScope
             | InitOp::AwaitIdMap { .. }
             | InitOp::JoinNamespace { .. }
             | InitOp::EnterContainer { .. }

@@ -220,8 +220,11 @@ fn build_cgroup(context: &mut Context<'_>) -> Option<CgroupPlan> {
     let path = linux.and_then(|l| l.cgroups_path().as_deref());
     let mut out = cgroup::Problems::default();
     let plan = cgroup::build(
-        linux.and_then(|l| l.resources().as_ref()),
-        path.map(path_text),
+        &cgroup::Asked {
+            resources: linux.and_then(|l| l.resources().as_ref()),
+            cgroups_path: path.map(path_text),
+            annotations: context.spec.annotations().as_ref(),
+        },
         context.request,
         context.host,
         &mut out,

@@ -97,15 +97,16 @@ fn is_own(kind: NamespaceKind, path: &str) -> bool {
         && parts.next().is_none()
 }
 
-/// A new namespace: made by clone, but for the cgroup namespace of v1, whose root
-/// is the cgroup its first process is in at that moment.
+/// A new namespace: made by clone, but for a cgroup namespace whose process is moved
+/// into its cgroup later, on v1 or by systemd: the root of such a namespace is the
+/// cgroup that its first process is in at that moment.
 fn add_new(context: &mut Context<'_>, namespace: &Wanted<'_>) {
-    let by_hand = namespace.kind == NamespaceKind::Cgroup
-        && !context.request.cgroups_disabled
-        && matches!(
-            context.host.cgroup.mode,
-            CgroupMode::V1 | CgroupMode::Hybrid
-        );
+    let moves = matches!(
+        context.host.cgroup.mode,
+        CgroupMode::V1 | CgroupMode::Hybrid
+    ) || context.request.systemd_cgroup;
+    let by_hand =
+        namespace.kind == NamespaceKind::Cgroup && !context.request.cgroups_disabled && moves;
     if by_hand {
         context.namespaces.unshare_cgroup = true;
     } else {
@@ -169,8 +170,13 @@ fn add_entry_steps(context: &mut Context<'_>, wanted: &[Wanted<'_>]) {
         context.host.cgroup.mode,
         CgroupMode::V1 | CgroupMode::Hybrid
     );
-    if uses_tasks && !context.request.cgroups_disabled {
-        context.init(ConfigPath::new("linux.cgroupsPath"), InitOp::JoinCgroups);
+    if !context.request.cgroups_disabled {
+        let at = ConfigPath::new("linux.cgroupsPath");
+        if context.request.systemd_cgroup {
+            context.init(at, InitOp::AwaitScope);
+        } else if uses_tasks {
+            context.init(at, InitOp::JoinCgroups);
+        }
     }
     if context.namespaces.is_new(NamespaceKind::User) {
         let keep_groups = annotations::keeps_groups(context);

@@ -1,12 +1,14 @@
 //! `linux.resources` and `linux.cgroupsPath` put together for the host's hierarchies.
 
+use std::collections::HashMap;
+
 use oci_spec::runtime::LinuxResources;
 
 use super::devices::{self, Rule};
 use super::limits::{self, Limits};
 use super::sheet::{Sheet, Value, at};
 use super::{CgroupDirectory, CgroupManager, CgroupPlan, DeviceProgram, Problems, Setting};
-use super::{bpf, path, unified, v1, v2};
+use super::{bpf, path, systemd, unified, v1, v2};
 use crate::{CgroupFacts, CgroupMode, ConfigPath, HostFacts, PlanError, Request, Warning};
 
 /// Where a controller is on this host.
@@ -87,27 +89,26 @@ const CONTROLLERS: [Controller; 9] = [
 
 /// Adds the container's cgroup to the plan; `None` when a problem was pushed.
 pub(crate) fn build(
-    resources: Option<&LinuxResources>,
-    cgroups_path: Option<&str>,
+    asked: &Asked<'_>,
     request: &Request,
     host: &HostFacts,
     out: &mut Problems,
 ) -> Option<CgroupPlan> {
     let before = out.problems.len();
-    if request.systemd_cgroup {
-        out.problems.push(
-            PlanError::unsupported(
-                ConfigPath::flag("--systemd-cgroup"),
-                "cgroups cannot be made by systemd yet",
-            )
-            .hint("leave the flag out: the cgroup is then made directly"),
-        );
-    }
+    let resources = asked.resources;
     let limits = limits::read(resources, out);
     let rules = devices::read(resources, out);
-    let base = host.cgroup.delegated.as_deref();
-    let place = path::resolve(cgroups_path, &request.id, base);
-    let place = place.map_err(|problem| out.problems.push(problem)).ok()?;
+    let place = match request.systemd_cgroup && !request.cgroups_disabled {
+        true => asked
+            .scope(request)
+            .place(host)
+            .map(|(path, scope)| (path, Some(scope))),
+        false => {
+            let base = host.cgroup.delegated.as_deref();
+            path::resolve(asked.cgroups_path, &request.id, base).map(|path| (path, None))
+        }
+    };
+    let (path, mut scope) = place.map_err(|problem| out.problems.push(problem)).ok()?;
     if request.cgroups_disabled {
         if resources.is_some_and(|r| *r != LinuxResources::default()) {
             out.warnings.push(Warning {
@@ -121,8 +122,8 @@ pub(crate) fn build(
     draft.limits(&limits);
     draft.unified(&limits);
     let program = draft.devices(&rules, resources.is_some_and(|r| r.devices().is_some()));
-    let explicit = cgroups_path.is_some_and(|path| !path.is_empty());
-    if draft.goes_without(explicit) {
+    let explicit = asked.cgroups_path.is_some_and(|path| !path.is_empty());
+    if scope.is_none() && draft.goes_without(explicit) {
         return (out.problems.len() == before).then(|| disabled(host));
     }
     let Draft {
@@ -130,16 +131,45 @@ pub(crate) fn build(
         settings,
         ..
     } = draft;
+    if let Some(scope) = &mut scope {
+        let limits = (settings.as_slice(), directories.as_slice());
+        asked.scope(request).complete(scope, limits, &rules, out);
+    }
     (out.problems.len() == before).then_some(CgroupPlan {
-        manager: CgroupManager::Cgroupfs,
+        manager: match scope {
+            Some(_) => CgroupManager::Systemd,
+            None => CgroupManager::Cgroupfs,
+        },
         mode: host.cgroup.mode,
-        path: place,
+        path,
         directories,
         settings,
         device_program: program,
         owner: None,
         delegated: None,
+        scope,
     })
+}
+
+/// What of a configuration this chapter reads.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// `linux.resources`
+    pub resources: Option<&'a LinuxResources>,
+    /// `linux.cgroupsPath`
+    pub cgroups_path: Option<&'a str>,
+    /// Those for systemd are properties of the unit.
+    pub annotations: Option<&'a HashMap<String, String>>,
+}
+
+impl<'a> Asked<'a> {
+    fn scope(&self, request: &'a Request) -> systemd::Draft<'a> {
+        systemd::Draft {
+            request,
+            annotations: self.annotations,
+            cgroups_path: self.cgroups_path,
+        }
+    }
 }
 
 fn disabled(host: &HostFacts) -> CgroupPlan {
@@ -152,6 +182,7 @@ fn disabled(host: &HostFacts) -> CgroupPlan {
         device_program: None,
         owner: None,
         delegated: None,
+        scope: None,
     }
 }
 
@@ -302,7 +333,14 @@ impl<'a> Draft<'a> {
             CgroupMode::V2 => facts.v2_mount.as_deref().unwrap_or("/sys/fs/cgroup"),
             _ => "/sys/fs/cgroup",
         };
-        format!("no cgroup controller {controller:?} under {below} (have: {have})")
+        let mut text = format!("no cgroup controller {controller:?} under {below} (have: {have})");
+        // systemd knows no others.
+        let is_known = ["cpu", "cpuset", "io", "memory", "pids"].contains(&controller);
+        if is_known && facts.delegated.is_some() {
+            text.push_str("; root delegates more: systemctl edit user@.service, Delegate=");
+            text.push_str("cpu cpuset io memory pids");
+        }
+        text
     }
 
     /// After all others, so that a file named outright has the last word.

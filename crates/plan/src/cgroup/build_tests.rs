@@ -10,7 +10,12 @@ fn built_for(
 ) -> (Option<CgroupPlan>, Problems) {
     let resources: Option<LinuxResources> = serde_json::from_value(resources).unwrap();
     let mut out = Problems::default();
-    let plan = build(resources.as_ref(), path, request, host, &mut out);
+    let asked = Asked {
+        resources: resources.as_ref(),
+        cgroups_path: path,
+        annotations: None,
+    };
+    let plan = build(&asked, request, host, &mut out);
     (plan, out)
 }
 
@@ -274,6 +279,80 @@ fn systemd_is_refused_by_its_flag() {
     );
     assert!(plan.is_none());
     assert_eq!(out.problems[0].path.as_str(), "--systemd-cgroup");
+    let no_user = HostFacts {
+        effective_uid: 1000,
+        ..with_systemd(HostFacts::hybrid_root(), "/u", true)
+    };
+    let (plan, out) = built_for(json!(null), None, &no_user, &request);
+    assert!(plan.is_none() && out.problems[0].path.as_str() == "--systemd-cgroup");
+}
+
+fn with_systemd(mut host: HostFacts, control_group: &str, user: bool) -> HostFacts {
+    host.cgroup.systemd = Some(crate::SystemdFacts::Manager {
+        control_group: control_group.to_owned(),
+        user,
+    });
+    host
+}
+
+#[test]
+fn a_scope_of_systemd_says_what_the_files_say() {
+    let mut request = Request::create("c1", "/b");
+    request.systemd_cgroup = true;
+    let annotations = [
+        ("org.systemd.property.TasksMax", "uint64 9"),
+        ("org.systemd.property.Nonsense", "{"),
+        ("other", "{"),
+    ];
+    let annotations = annotations.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let resources: LinuxResources =
+        serde_json::from_value(json!({"memory": {"limit": 4096}, "pids": {"limit": 5}})).unwrap();
+    let mut asked = Asked {
+        resources: Some(&resources),
+        cgroups_path: Some("a-b.slice:p:n"),
+        annotations: None,
+    };
+    let host = with_systemd(HostFacts::v2_root(), "", false);
+    let plan = build(&asked, &request, &host, &mut Problems::default()).unwrap();
+    assert_eq!(plan.manager, CgroupManager::Systemd);
+    assert_eq!(plan.path, "/a.slice/a-b.slice/p-n.scope");
+    assert_eq!(
+        lines(&plan),
+        ["cgroup memory.max=4096", "cgroup pids.max=5"]
+    );
+    let scope = plan.scope.unwrap();
+    assert_eq!((scope.unit.as_str(), scope.user), ("p-n.scope", false));
+    let names: Vec<_> = scope.properties.iter().map(|p| p.name.as_str()).collect();
+    let base = "Description Slice Delegate DefaultDependencies CPUAccounting MemoryAccounting \
+                TasksAccounting IOAccounting MemoryMax TasksMax DevicePolicy DeviceAllow";
+    assert_eq!(names.join(" "), base);
+
+    let all = annotations.iter().cloned().collect();
+    asked.annotations = Some(&all);
+    let user = HostFacts {
+        effective_uid: 1000,
+        ..with_systemd(HostFacts::v2_root(), "/user.slice/u", true)
+    };
+    let mut out = Problems::default();
+    assert!(build(&asked, &request, &user, &mut out).is_none());
+    assert_eq!(out.problems.len(), 1);
+    let all = annotations
+        .into_iter()
+        .filter(|(name, _)| !name.ends_with("Nonsense"));
+    let all = all.collect();
+    asked.annotations = Some(&all);
+    let plan = build(&asked, &request, &user, &mut Problems::default()).unwrap();
+    assert_eq!(plan.path, "/user.slice/u/a.slice/a-b.slice/p-n.scope");
+    let scope = plan.scope.unwrap();
+    let value = |name: &str| {
+        let found = scope.properties.iter().filter(|p| p.name == name);
+        found.map(|p| p.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(value("TasksMax"), [super::super::PropertyValue::Uint64(9)]);
+    assert!(
+        value("DevicePolicy").is_empty(),
+        "users cannot attach programs"
+    );
 }
 
 #[test]

@@ -9,13 +9,16 @@ mod devices;
 mod limits;
 mod path;
 mod sheet;
+mod systemd;
 mod unified;
 mod v1;
 mod v2;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use build::build;
+pub(crate) use build::{Asked, build};
+pub(crate) use systemd::ANNOTATION_PREFIX;
+pub use systemd::{Property, PropertyValue, Scope, properties_of};
 
 use crate::{CgroupMode, ConfigPath, PlanError, Slot, Warning};
 
@@ -53,6 +56,9 @@ pub struct CgroupPlan {
     /// v2: a cgroup below, in which the container's program starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegated: Option<DelegatedCgroup>,
+    /// What systemd is asked for, when it is the manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
 }
 
 /// A cgroup below the container's own, which limits that one and not this.
@@ -73,6 +79,8 @@ pub struct DelegatedCgroup {
 pub enum CgroupManager {
     /// This program, by mkdir.
     Cgroupfs,
+    /// systemd, asked over D-Bus (`--systemd-cgroup`).
+    Systemd,
     /// Nobody: the container stays where its caller is (`--cgroup-manager disabled`).
     Disabled,
 }

@@ -249,6 +249,7 @@ pub(crate) fn bare_plan(context: Context<'_>, spec: &Spec) -> Plan {
             device_program: None,
             owner: None,
             delegated: None,
+            scope: None,
         },
         parent: context.parent,
         init: context.init,

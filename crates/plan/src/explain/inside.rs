@@ -7,6 +7,7 @@ use crate::{ConsoleSize, DeviceNode, Hook, InitOp, NodeKind, RootChange};
 /// One operation.
 pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
     match op {
+        InitOp::AwaitScope => "wait until systemd has moved it into its scope".to_owned(),
         InitOp::JoinCgroups => "move into the control group of every hierarchy".to_owned(),
         InitOp::AwaitIdMap { .. } => {
             "wait for the id maps, then become root of the user namespace".to_owned()

@@ -4,7 +4,7 @@
 use super::inside::{say_hook, word};
 use super::outside::{Sources, name};
 use super::page::Page;
-use crate::cgroup::{CgroupDirectory, CgroupManager, CgroupPlan, Setting};
+use crate::cgroup::{CgroupDirectory, CgroupManager, CgroupPlan, Property, PropertyValue, Setting};
 use crate::{ConfigPath, NamespaceKind, ParentOp, Plan};
 
 /// All kinds, in the order they are named.
@@ -95,6 +95,17 @@ pub(super) fn add_cgroup(page: &mut Page, cgroup: &CgroupPlan) {
             page.row("make", text, &from);
         }
     }
+    if let Some(scope) = &cgroup.scope {
+        let whose = if scope.user {
+            "the user's systemd"
+        } else {
+            "systemd"
+        };
+        page.row("unit", format!("{}, made by {whose}", scope.unit), &from);
+        for property in &scope.properties {
+            page.row("tell", say_property(property), &property.from);
+        }
+    }
     for directory in &cgroup.directories {
         if !directory.enable.is_empty() {
             let text = format!("{}, where it is not yet", directory.enable.join(", "));
@@ -117,6 +128,32 @@ pub(super) fn add_cgroup(page: &mut Page, cgroup: &CgroupPlan) {
         let text = format!("a program of {size} instructions that decides on every device access");
         page.row("attach", text, &program.from);
     }
+}
+
+/// `MemoryMax = 1048576`
+fn say_property(property: &Property) -> String {
+    use PropertyValue as V;
+    let value = match &property.value {
+        V::Flag(flag) => flag.to_string(),
+        V::Byte(n) => n.to_string(),
+        V::Int32(n) => n.to_string(),
+        V::Uint32(n) => n.to_string(),
+        V::Int64(n) => n.to_string(),
+        V::Uint64(u64::MAX) => "infinity".to_owned(),
+        V::Uint64(n) => n.to_string(),
+        V::Double(n) => n.to_string(),
+        V::Text(text) => text.clone(),
+        V::Texts(list) => list.join(" "),
+        V::Bytes(list) => format!("{list:02x?}"),
+        V::Uint32s(list) => format!("{list:?}"),
+        V::Pairs(list) => join(list.iter().map(|(one, other)| format!("{one} {other}"))),
+        V::Amounts(list) => join(list.iter().map(|(one, n)| format!("{one} {n}"))),
+    };
+    format!("{} = {value}", property.name)
+}
+
+fn join(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// The directories, v1 hierarchies together.

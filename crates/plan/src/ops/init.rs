@@ -40,6 +40,8 @@ pub enum InitOp {
     /// v1: writes `0` to `tasks` of every hierarchy (a single-threaded process
     /// moving itself waits for no RCU grace period; `cgroup.procs` would).
     JoinCgroups,
+    /// systemd moves this process into its scope; the parent says when.
+    AwaitScope,
     /// Asks for the id maps and waits; then becomes uid 0, gid 0 of the new namespace.
     AwaitIdMap {
         /// The supplementary groups of the caller stay.
@@ -192,6 +194,7 @@ impl InitOp {
     pub const fn phase(&self) -> InitPhase {
         match self {
             Self::JoinCgroups
+            | Self::AwaitScope
             | Self::AwaitIdMap { .. }
             | Self::JoinNamespace { .. }
             | Self::EnterContainer { .. }

@@ -18,7 +18,7 @@ mod schema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::cgroup::{self, CgroupDirectory, CgroupPlan, Problems, Setting};
+use crate::cgroup::{self, CgroupDirectory, CgroupPlan, Problems, Property, Setting};
 use crate::spec::{self, path_text};
 use crate::{ConfigPath, Errors, HostFacts, PlanError, Request, ResctrlGroup, Spec, Warning};
 
@@ -29,6 +29,8 @@ use flags::Named;
 pub struct UpdateRequest {
     /// The container id, already checked for its grammar.
     pub id: String,
+    /// systemd manages the container's cgroup.
+    pub systemd_cgroup: bool,
     /// Content of `--resources`: an object like `linux.resources`.
     pub resources: Option<Vec<u8>>,
     /// Options and their texts, `("--memory", "512m")`.
@@ -47,6 +49,9 @@ pub struct UpdatePlan {
     pub settings: Vec<Setting>,
     /// The container's group of resctrl, with the lines to be written.
     pub resctrl: Option<ResctrlGroup>,
+    /// What systemd is told of the settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<Property>,
     /// The container's configuration once all is written, as JSON.
     pub config: Vec<u8>,
     /// What is odd in the request.
@@ -95,8 +100,14 @@ pub fn update(
         .warnings
         .into_iter()
         .filter(|warning| named.asks_for(&warning.path));
+    let settings = changed(&before, after.settings, &named);
+    let properties = match request.systemd_cgroup {
+        true => cgroup::properties_of(&settings, &after.directories),
+        false => Vec::new(),
+    };
     Ok(UpdatePlan {
-        settings: changed(&before, after.settings, &named),
+        settings,
+        properties,
         directories: after.directories,
         resctrl,
         config: document.to_string().into_bytes(),
@@ -128,13 +139,18 @@ fn chapter(
     host: &HostFacts,
 ) -> (Option<CgroupPlan>, Problems) {
     let linux = spec.decoded().linux().as_ref();
-    let create = Request::create(&request.id, "");
+    let create = Request {
+        systemd_cgroup: request.systemd_cgroup,
+        ..Request::create(&request.id, "")
+    };
+    let path = linux.and_then(|linux| linux.cgroups_path().as_deref());
     let mut out = Problems::default();
     let plan = cgroup::build(
-        linux.and_then(|linux| linux.resources().as_ref()),
-        linux
-            .and_then(|linux| linux.cgroups_path().as_deref())
-            .map(path_text),
+        &cgroup::Asked {
+            resources: linux.and_then(|linux| linux.resources().as_ref()),
+            cgroups_path: path.map(path_text),
+            annotations: None,
+        },
         &create,
         host,
         &mut out,

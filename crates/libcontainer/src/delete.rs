@@ -48,6 +48,20 @@ pub fn delete(store: &Store, id: &str, force: bool) -> Result<Option<Error>> {
     }
 }
 
+/// What runtime.md wants when a hook of `start` fails: the container is stopped, goes,
+/// and its `poststop` hooks run. Whoever deleted it meanwhile has done that.
+pub(crate) fn destroy(directory: &ContainerDirectory<'_>) -> Result<()> {
+    match lock(directory, true) {
+        Err(Error::NotFound(_)) => return Ok(()),
+        locked => locked?,
+    }
+    match directory.load()? {
+        // A failing poststop hook must not hide the one that failed first.
+        Some(loaded) => delete_loaded(directory, &loaded, true).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// With `force` the init that some other command waits for is killed: a `create` that
 /// hangs gives up then, and undoes what it made.
 fn lock(directory: &ContainerDirectory<'_>, force: bool) -> Result<()> {

@@ -11,6 +11,7 @@ use kernel::readiness::wait_closed;
 use kernel::stub::{MESSAGE_SIZE, Message};
 use plan::{Hook, Step};
 
+use crate::delete::destroy;
 use crate::error::{Doing, Error, Result};
 use crate::notify::Relay;
 use crate::parent::{StubSteps, run_hooks};
@@ -23,7 +24,8 @@ use crate::store::Store;
 /// has ended.
 ///
 /// # Errors
-/// Everything but a created container is left as it is.
+/// Everything but a created container is left as it is; one whose `startContainer` or
+/// `poststart` hook fails is stopped and removed.
 pub fn start(store: &Store, id: &str, notify_socket: Option<&str>) -> Result<()> {
     let directory = store.find(id)?;
     directory.lock()?;
@@ -57,9 +59,16 @@ pub fn start(store: &Store, id: &str, notify_socket: Option<&str>) -> Result<()>
     directory.unlock()?;
     wait_closed(gate.as_fd()).doing(|| "start gate".to_owned())?;
     if let Some(message) = directory.read_exec_error() {
-        return Err(explain(&loaded.state, &message));
+        let error = explain(&loaded.state, &message);
+        if matches!(error, Error::Hook { .. }) {
+            destroy(&directory)?;
+        }
+        return Err(error);
     }
-    run_poststart(&loaded.state)?;
+    if let Err(error) = run_poststart(&loaded.state) {
+        destroy(&directory)?;
+        return Err(error);
+    }
     match relay {
         Some((relay, init)) => relay.attend(pid, init.as_fd()),
         None => Ok(()),

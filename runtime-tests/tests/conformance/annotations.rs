@@ -4,7 +4,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
-use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, convention, skip};
+use runtime_tests::{Bundle, Case, ConsoleSocket, Facts, convention, must, skip};
 use serde_json::json;
 
 const CHAPTER: &str = "config.md: Annotations of engines";
@@ -164,4 +164,18 @@ fn clocks_are_shifted(case: &mut Case) {
     bundle.config.set("/annotations", all);
     let up = case.shell(&mut bundle, "cut -d. -f1 /proc/uptime");
     assert!(up.parse::<u64>().unwrap() >= 1_000_000, "{up}");
+}
+
+#[must(
+    "Implementations that are reading/processing this configuration file MUST NOT generate an error if they encounter an unknown annotation key."
+)]
+fn unknown_keys(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let all = json!({"com.example.unknown": "x", "run.oci.nothing": "y", "org.example.empty": ""});
+    bundle.config.set("/annotations", all);
+    let id = case.create(&bundle);
+    let annotations = case.state(&id)["annotations"].clone();
+    assert_eq!(annotations["com.example.unknown"], "x");
+    assert_eq!(annotations["org.example.empty"], "");
+    case.destroy(&id);
 }

@@ -219,30 +219,143 @@ fn default_values_never_fail(case: &mut Case) {
 }
 
 #[must(
-    "blockIO.throttleReadBpsDevice (array of objects, OPTIONAL) - specifies a list of devices with their bytes-per-second read limits."
+    "blockIO.throttleReadBpsDevice, throttleWriteBpsDevice (array of objects, OPTIONAL) - specifies a list of devices with their bytes-per-second limits."
 )]
-fn block_io_throttle(case: &mut Case) {
+fn block_io_bytes(case: &mut Case) {
+    throttle(case, "throttleReadBpsDevice", "read_bps", "rbps");
+    throttle(case, "throttleWriteBpsDevice", "write_bps", "wbps");
+}
+
+#[must(
+    "blockIO.throttleReadIOPSDevice, throttleWriteIOPSDevice (array of objects, OPTIONAL) - specifies a list of devices with their operations-per-second limits."
+)]
+fn block_io_operations(case: &mut Case) {
+    throttle(case, "throttleReadIOPSDevice", "read_iops", "riops");
+    throttle(case, "throttleWriteIOPSDevice", "write_iops", "wiops");
+}
+
+/// One list, its file of v1 and its word in `io.max`.
+#[track_caller]
+fn throttle(case: &mut Case, list: &str, v1: &str, v2: &str) {
     let Some((major, minor)) = whole_disk() else {
         skip("no block device to limit");
     };
     let rate = json!([{"major": major, "minor": minor, "rate": 1_048_576}]);
-    let v1 = format!("{major}:{minor} 1048576");
-    let v2 = format!("{major}:{minor} rbps=1048576 wbps=max riops=max wiops=max");
+    let v1 = (
+        format!("blkio.throttle.{v1}_device"),
+        format!("{major}:{minor} 1048576"),
+    );
+    let word = |name: &str| format!("{name}={}", if name == v2 { "1048576" } else { "max" });
+    let all = ["rbps", "wbps", "riops", "wiops"].map(word).join(" ");
+    let v2 = format!("{major}:{minor} {all}");
+    let controller = if case.view.is_unified() {
+        "io"
+    } else {
+        "blkio"
+    };
     files(
         case,
-        &[("blockIO", json!({"throttleReadBpsDevice": rate}))],
+        &[("blockIO", json!({list: rate}))],
         &[(
-            if case.view.is_unified() {
-                "io"
-            } else {
-                "blkio"
-            },
+            controller,
+            [(v1.0.as_str(), v1.1.as_str()), ("io.max", v2.as_str())],
+        )],
+    );
+}
+
+#[must(
+    "cpu.burst (uint64, OPTIONAL) - sets the maximum amount of accumulated time in microseconds for which all tasks in a cgroup can run additionally for burst during one period."
+)]
+fn cpu_burst(case: &mut Case) {
+    needs_a_newer_peer(case);
+    files(
+        case,
+        &[(
+            "cpu",
+            json!({"quota": 50_000, "period": 100_000, "burst": 20_000}),
+        )],
+        &[(
+            "cpu",
+            [("cpu.cfs_burst_us", "20000"), ("cpu.max.burst", "20000")],
+        )],
+    );
+}
+
+#[must(
+    "cpu.idle (int64, OPTIONAL) - cgroups are configured with minimum weight, 0: default behavior, 1: SCHED_IDLE."
+)]
+fn cpu_idle(case: &mut Case) {
+    needs_a_newer_peer(case);
+    files(
+        case,
+        &[("cpu", json!({"idle": 1}))],
+        &[("cpu", [("cpu.idle", "1"), ("cpu.idle", "1")])],
+    );
+}
+
+fn needs_a_newer_peer(case: &Case) {
+    for peer in ["runc version 1.1", "crun version 1.8"] {
+        if case.version().starts_with(peer) {
+            skip("a property that came after this version");
+        }
+    }
+}
+
+/// On v1 only.
+#[must("memory.kernelTCP (int64, OPTIONAL) - sets hard limit for kernel TCP buffer memory.")]
+fn memory_of_tcp(case: &mut Case) {
+    if case.view.is_unified() {
+        skip("cgroup2 has no such limit");
+    }
+    files(
+        case,
+        &[("memory", json!({"kernelTCP": 33_554_432}))],
+        &[(
+            "memory",
+            [("memory.kmem.tcp.limit_in_bytes", "33554432"), ("", "")],
+        )],
+    );
+}
+
+/// A new cgroup uses nothing.
+#[must(
+    "memory.checkBeforeUpdate (bool, OPTIONAL) - enables container memory usage check before setting a new limit."
+)]
+fn memory_is_checked(case: &mut Case) {
+    files(
+        case,
+        &[(
+            "memory",
+            json!({"limit": 104_857_600, "checkBeforeUpdate": true}),
+        )],
+        &[(
+            "memory",
             [
-                ("blkio.throttle.read_bps_device", v1.as_str()),
-                ("io.max", v2.as_str()),
+                ("memory.limit_in_bytes", "104857600"),
+                ("memory.max", "104857600"),
             ],
         )],
     );
+}
+
+/// In every cgroup, whatever controllers there are.
+#[must("unified: Configuration unknown to the runtime MUST still be written to the relevant file.")]
+fn unified_without_a_controller(case: &mut Case) {
+    if !case.view.is_unified() {
+        skip("needs cgroup2 alone");
+    }
+    let mut bundle = case.bundle();
+    let all = json!({"cgroup.max.depth": "7", "cgroup.max.descendants": "9"});
+    bundle.config.set("/linux/resources/unified", all);
+    let id = case.create(&bundle);
+    let directory = directory(case.token(), "unified").expect("the container's cgroup");
+    for (file, value) in [("cgroup.max.depth", "7"), ("cgroup.max.descendants", "9")] {
+        assert_eq!(
+            fs::read_to_string(directory.join(file)).unwrap().trim(),
+            value
+        );
+    }
+    case.destroy(&id);
 }
 
 fn whole_disk() -> Option<(u32, u32)> {

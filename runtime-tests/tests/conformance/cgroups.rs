@@ -203,7 +203,7 @@ fn create_refuses_a_busy_cgroup(case: &mut Case) {
 
 /// Every process of the container, from the first instruction on.
 #[must(
-    "cgroupsPath (string, OPTIONAL) path to the cgroups ... to control the container's processes"
+    "cgroupsPath (string, OPTIONAL) path to the cgroups. It can be used to ... control the cgroups hierarchy for containers ..."
 )]
 fn program_is_inside(case: &mut Case) {
     let mut bundle = case.bundle();

@@ -107,7 +107,7 @@ fn fifo(case: &mut Case) {
 
 /// One that matches is fine.
 #[must(
-    "If a file already exists at path that does not match the requested device, the runtime MUST generate an error."
+    "devices (array of objects, OPTIONAL) lists devices that MUST be available in the container."
 )]
 fn same_node_is_no_error(case: &mut Case) {
     let mut bundle = case.bundle();
@@ -150,7 +150,7 @@ fn may_make_nodes(bundle: &mut Bundle) {
 }
 
 /// What is not on it is refused, even to a process that may make nodes.
-#[must("devices (array of objects, OPTIONAL) configures the device allowed list.")]
+#[must("devices (array of objects, OPTIONAL) configures the allowed device list.")]
 fn access_is_denied_by_default(case: &mut Case) {
     let mut bundle = case.bundle();
     may_make_nodes(&mut bundle);

@@ -72,7 +72,9 @@ fn what_is_written_is_mapped_back(case: &mut Case) {
 }
 
 /// With both, the mappings are the mount's.
-#[must("idmap: indicates that the mount MUST have an idmapping applied.")]
+#[must(
+    "idmap: ... If uidMappings or gidMappings are specified for the mount, the runtime MUST use those values for the mount's mapping."
+)]
 fn option_with_mappings(case: &mut Case) {
     needs_idmapped_mounts(case);
     let source = volume(case, "volume");
@@ -152,7 +154,9 @@ fn owners_of_a_tree(case: &mut Case, option: &str) -> String {
 }
 
 /// To the one mount: the option is a SHOULD.
-#[should("idmap: indicates that the mount MUST have an idmapping applied.")]
+#[should(
+    "If specified, the options field of the mounts structure SHOULD contain either idmap or ridmap to specify whether the mapping should be applied recursively for rbind mounts ..."
+)]
 fn idmap_is_not_recursive(case: &mut Case) {
     needs_idmapped_mounts(case);
     if case.version().starts_with("crun version 1.8") {
@@ -161,7 +165,9 @@ fn idmap_is_not_recursive(case: &mut Case) {
     assert_eq!(owners_of_a_tree(case, "idmap"), "2000\n1000");
 }
 
-#[should("ridmap: indicates that the mount MUST have an idmapping applied recursively.")]
+#[should(
+    "ridmap: Indicates that the mount MUST have an idmapping applied, and the mapping is applied recursively."
+)]
 fn ridmap_is_recursive(case: &mut Case) {
     needs_idmapped_mounts(case);
     if case.version().starts_with("crun version 1.8") {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use runtime_tests::{Case, convention, must, process_is_alive};
+use runtime_tests::{Case, convention, may, must, process_is_alive};
 use serde_json::{Value, json};
 
 const CHAPTER: &str = "runtime.md: Lifecycle and operations";
@@ -197,7 +197,7 @@ fn kill_zero(case: &mut Case) {
 
 /// Nothing is sent for an unknown signal.
 #[must(
-    "If an operation generates an error, it MUST leave the state of the environment as if the operation were never attempted."
+    "Unless otherwise stated, generating an error MUST leave the state of the environment as if the operation were never attempted."
 )]
 fn kill_unknown_signal(case: &mut Case) {
     let mut bundle = case.bundle();
@@ -520,4 +520,16 @@ fn delete_leaves_what_it_did_not_create(case: &mut Case) {
     assert!(guest.rootfs().join("bin/sh").exists());
     assert_eq!(case.status(&owner), "running");
     case.destroy(&owner);
+}
+
+#[may("Once a container is deleted its ID MAY be used by a subsequent container.")]
+fn the_id_is_free_again(case: &mut Case) {
+    let bundle = case.bundle();
+    bundle.write();
+    let id = case.id();
+    for _ in 0..2 {
+        case.create_command(&bundle, &id, &[]).run().ok();
+        assert_eq!(case.status(&id), "created");
+        case.runtime().args(["delete", "--force", &id]).run().ok();
+    }
 }

@@ -11,7 +11,9 @@ use crate::mounts::{mounted, unmount, volume, volume_with_submount};
 const CHAPTER: &str = "config.md: Mount options";
 
 /// Each is the mount's flag.
-#[must("Runtimes MUST support ro, nosuid, nodev, noexec.")]
+#[must(
+    "Runtimes MUST ... implement the following option strings for Linux: ro, nosuid, nodev, noexec, noatime, nodiratime."
+)]
 fn flags_of_a_bind(case: &mut Case) {
     let source = volume(case, "volume");
     for option in ["ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime"] {
@@ -25,7 +27,9 @@ fn flags_of_a_bind(case: &mut Case) {
 }
 
 /// The last of two opposite options wins.
-#[must("Runtimes MUST support rw, suid, dev, exec.")]
+#[must(
+    "Runtimes MUST ... implement the following option strings for Linux: rw, suid, dev, exec, atime."
+)]
 fn flags_cleared_again(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -40,7 +44,9 @@ fn flags_cleared_again(case: &mut Case) {
 }
 
 /// They are one choice of three.
-#[must("Runtimes MUST support noatime, relatime, strictatime.")]
+#[must(
+    "Runtimes MUST ... implement the following option strings for Linux: noatime, relatime, strictatime."
+)]
 fn atime_flags(case: &mut Case) {
     let source = volume(case, "volume");
     for (option, noatime, relatime) in [
@@ -60,7 +66,7 @@ fn atime_flags(case: &mut Case) {
 }
 
 /// A read-only bind refuses to be written, and its source does not change.
-#[must("ro: Read-only.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: ro.")]
 fn read_only_flag_is_enforced(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -73,7 +79,9 @@ fn read_only_flag_is_enforced(case: &mut Case) {
 }
 
 /// The flags reach every mount below; since Linux 5.12.
-#[should("Runtimes SHOULD support rro, rnosuid, rnodev, rnoexec, ...")]
+#[should(
+    "Runtimes ... SHOULD ... implement the following option strings for Linux: rro, rnosuid, rnodev, rnoexec, rnoatime."
+)]
 fn recursive_flags(case: &mut Case) {
     let source = volume_with_submount(case);
     for (option, flag) in [
@@ -105,7 +113,7 @@ fn recursive_flags(case: &mut Case) {
 }
 
 /// Since Linux 5.10.
-#[should("Runtimes SHOULD support nosymfollow.")]
+#[should("Runtimes ... SHOULD ... implement the following option strings for Linux: nosymfollow.")]
 fn nosymfollow(case: &mut Case) {
     let source = volume(case, "volume");
     symlink("file", source.join("link")).unwrap();
@@ -121,7 +129,7 @@ fn nosymfollow(case: &mut Case) {
 }
 
 /// On binds and on others.
-#[must("Runtimes MUST support defaults.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: defaults.")]
 fn defaults_is_a_no_op(case: &mut Case) {
     let source = volume(case, "volume");
     let mut bundle = case.bundle();
@@ -132,7 +140,9 @@ fn defaults_is_a_no_op(case: &mut Case) {
     assert!(!mounted(case, &bundle, "/mnt").has("ro"));
 }
 
-#[must("Runtimes MUST support shared, slave, private, unbindable.")]
+#[must(
+    "Runtimes MUST ... implement the following option strings for Linux: shared, slave, private, unbindable."
+)]
 fn propagation_of_a_bind(case: &mut Case) {
     let source = volume(case, "volume");
     let named =
@@ -155,7 +165,7 @@ fn propagation_of_a_bind(case: &mut Case) {
 }
 
 /// They reach the mounts below.
-#[must("Runtimes MUST support rshared, rslave, rprivate, runbindable.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: rshared.")]
 fn propagation_of_rbind(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();
@@ -174,8 +184,8 @@ fn propagation_of_rbind(case: &mut Case) {
     }
 }
 
-#[must(
-    "Mount options are passed to the filesystem: the runtime MUST pass on what is no option of its own."
+#[should(
+    "Runtimes SHOULD treat unknown options as filesystem-specific ones and pass those as a comma-separated string to the fifth (const void *data) argument of mount(2)."
 )]
 fn tmpfs_options(case: &mut Case) {
     let mut bundle = case.bundle();
@@ -234,7 +244,9 @@ fn tmpfs_over_nothing(case: &mut Case) {
     assert_eq!(modes, "755\n1777");
 }
 
-#[may("tmpcopyup: copy up the contents to a tmpfs.")]
+#[may(
+    "Runtimes ... MAY implement the following option strings for Linux: tmpcopyup (copy up the contents to a tmpfs)."
+)]
 fn tmpcopyup(case: &mut Case) {
     let mut bundle = case.bundle();
     let covered = bundle.rootfs().join("covered/deep");
@@ -250,7 +262,9 @@ fn tmpcopyup(case: &mut Case) {
 }
 
 /// Flags of the superblock.
-#[must("Runtimes MUST support sync, dirsync, lazytime.")]
+#[must(
+    "Runtimes MUST ... implement the following option strings for Linux: sync, dirsync, lazytime."
+)]
 fn lazytime_and_superblock_flags(case: &mut Case) {
     for option in ["sync", "dirsync", "lazytime"] {
         let mut bundle = case.bundle();
@@ -261,7 +275,7 @@ fn lazytime_and_superblock_flags(case: &mut Case) {
 }
 
 /// It changes what is mounted already.
-#[must("Runtimes MUST support remount.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: remount.")]
 fn remount(case: &mut Case) {
     let mut bundle = case.bundle();
     bundle.config.mount("/mnt", "tmpfs", "tmpfs", &["size=64k"]);
@@ -309,7 +323,7 @@ fn devpts_options(case: &mut Case) {
 }
 
 /// On a filesystem that is not a bind.
-#[must("ro: Read-only.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: ro.")]
 fn sysfs_is_read_only(case: &mut Case) {
     let bundle = case.bundle();
     let mount = mounted(case, &bundle, "/sys");

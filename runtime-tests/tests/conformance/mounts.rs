@@ -90,7 +90,7 @@ fn bind_source_relative_to_bundle(case: &mut Case) {
 }
 
 /// It takes the one mount.
-#[must("Runtimes MUST support bind.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: bind.")]
 fn bind_is_not_recursive(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();
@@ -106,7 +106,7 @@ fn bind_is_not_recursive(case: &mut Case) {
 }
 
 /// It takes what is mounted below as well.
-#[must("Runtimes MUST support rbind.")]
+#[must("Runtimes MUST ... implement the following option strings for Linux: rbind.")]
 fn rbind_is_recursive(case: &mut Case) {
     let source = volume_with_submount(case);
     let mut bundle = case.bundle();
@@ -333,7 +333,7 @@ fn root_propagation_shared(case: &mut Case) {
 }
 
 /// Mounts made later on a shared volume of the host appear inside.
-#[must("Runtimes MUST support rslave.")]
+#[must("rootfsPropagation (string, OPTIONAL) sets the rootfs's mount propagation.")]
 fn root_propagation_slave_receives(case: &mut Case) {
     let source = volume(case, "volume");
     let path = source.to_string_lossy().into_owned();

@@ -1,8 +1,10 @@
 //! config-linux.md, "Namespaces", "User namespace mappings", "Offset for Time Namespace".
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
-use runtime_tests::{Case, convention, must, skip};
+use runtime_tests::{Case, convention, must, should, skip};
 use serde_json::json;
 
 const CHAPTER: &str = "config-linux.md: Namespaces";
@@ -365,4 +367,27 @@ fn pid_namespace_has_its_own_processes(case: &mut Case) {
     let lines: Vec<&str> = output.lines().collect();
     assert!(lines[0].parse::<u32>().unwrap() <= 3, "{output}");
     assert_eq!(lines[1], "1");
+}
+
+#[should(
+    "The runtime SHOULD NOT modify the ownership of referenced filesystems to realize the mapping."
+)]
+fn owners_of_files_stay(case: &mut Case) {
+    let volume = crate::mounts::volume(case, "volume");
+    let mut bundle = case.bundle();
+    bundle.config.user_namespace(100_000);
+    bundle.give_directories_to(100_000);
+    bundle.config.bind(&volume, "/mnt", &["bind"]);
+    let root = bundle.rootfs();
+    let files = [volume.join("file"), root.join("etc/passwd"), root];
+    let owners = || {
+        let owner = |path: &PathBuf| {
+            let found = fs::metadata(path).unwrap();
+            (found.uid(), found.gid())
+        };
+        files.iter().map(owner).collect::<Vec<_>>()
+    };
+    let before = owners();
+    case.facts(&bundle);
+    assert_eq!(owners(), before);
 }

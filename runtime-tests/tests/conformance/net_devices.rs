@@ -47,7 +47,7 @@ fn bundle_with(case: &mut Case, devices: Value, line: &str) -> Bundle {
 }
 
 #[must(
-    "The runtime MUST move the network device to the container's network namespace and MUST set it up."
+    "The runtime MUST set the network device state to \"up\" after moving it to the network namespace ..."
 )]
 fn device_is_moved_and_up(case: &mut Case) {
     let line = "ip -o link show host0 | grep -o '<.*UP.*>'";
@@ -83,7 +83,9 @@ fn name_template(case: &mut Case) {
     assert_eq!(finished.ok().stdout, "lo\nnet0\nnet1\n");
 }
 
-#[must("The runtime MUST preserve existing permanent IP addresses ... with global scope.")]
+#[must(
+    "The runtime MUST preserve existing network interface attributes, including all permanent IP addresses ... of any family with global scope ..."
+)]
 fn permanent_addresses_are_kept(case: &mut Case) {
     let before = format!(
         "{VETH} && ip addr add 192.0.2.7/24 dev host0 && ip addr add 192.0.2.8/24 dev host0 \
@@ -98,7 +100,9 @@ fn permanent_addresses_are_kept(case: &mut Case) {
 }
 
 /// Each of several.
-#[must("The runtime MUST move the network device.")]
+#[must(
+    "netDevices (object, OPTIONAL) - A set of network devices that are made available in the container. The runtime is responsible for moving these devices ..."
+)]
 fn several_devices(case: &mut Case) {
     let devices = json!({"peer0": {"name": "a"}, "host0": {"name": "b"}});
     let bundle = bundle_with(case, devices, "ls /sys/class/net");
@@ -107,7 +111,9 @@ fn several_devices(case: &mut Case) {
 }
 
 /// To the network namespace of a user namespace.
-#[must("The runtime MUST move the network device.")]
+#[must(
+    "netDevices (object, OPTIONAL) - A set of network devices that are made available in the container. The runtime is responsible for moving these devices ..."
+)]
 fn user_namespace(case: &mut Case) {
     let mut bundle = bundle_with(
         case,
@@ -121,7 +127,9 @@ fn user_namespace(case: &mut Case) {
 }
 
 /// To a network namespace that others made.
-#[must("The runtime MUST move the network device.")]
+#[must(
+    "netDevices (object, OPTIONAL) - A set of network devices that are made available in the container. The runtime is responsible for moving these devices ..."
+)]
 fn joined_network(case: &mut Case) {
     let mut holder = case.bundle();
     holder.config.args(&["/bin/sleep", "60"]);
@@ -151,7 +159,9 @@ fn sysctl_of_a_moved_device(case: &mut Case) {
 }
 
 /// Errors leave the environment as it was.
-#[must("If the name is already in use ... the runtime MUST generate an error.")]
+#[must(
+    "If a network device with the specified name already exists in the container namespace, the runtime MUST throw an error ..."
+)]
 fn taken_name_is_an_error_and_the_device_comes_back(case: &mut Case) {
     case.only_corten();
     let before = format!("{VETH} && ip addr add 192.0.2.7/24 dev host0 && ip link set host0 up");
@@ -165,7 +175,9 @@ fn taken_name_is_an_error_and_the_device_comes_back(case: &mut Case) {
 }
 
 /// And a moved device is back where it was.
-#[must("If any hook fails, the runtime MUST generate an error.")]
+#[must(
+    "If any createRuntime hook fails, the runtime MUST generate an error, stop the container, and continue the lifecycle at step 12 (the container MUST be destroyed by undoing the steps performed during create phase)."
+)]
 fn failed_hook_brings_it_back(case: &mut Case) {
     case.only_corten();
     let before = format!("{VETH} && ip addr add 192.0.2.7/24 dev host0 && ip link set host0 up");

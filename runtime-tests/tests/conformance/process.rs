@@ -118,7 +118,7 @@ fn env_last_wins(case: &mut Case) {
 
 /// Found in the container's PATH.
 #[must(
-    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+    "args (array of strings, OPTIONAL) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
 )]
 fn args_by_path(case: &mut Case) {
     let mut bundle = case.bundle();
@@ -137,7 +137,7 @@ fn args_by_path(case: &mut Case) {
 
 /// A name with a slash is used as it is, relative to cwd.
 #[must(
-    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+    "args (array of strings, OPTIONAL) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
 )]
 fn args_by_slash_relative_to_cwd(case: &mut Case) {
     let mut bundle = case.bundle();
@@ -178,7 +178,7 @@ fn home_kept(case: &mut Case) {
 
 /// Every argument arrives as it was written.
 #[must(
-    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+    "args (array of strings, OPTIONAL) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
 )]
 fn arguments_reach_the_program(case: &mut Case) {
     let mut bundle = case.bundle();
@@ -192,7 +192,7 @@ fn arguments_reach_the_program(case: &mut Case) {
 
 /// A script with an interpreter line is a program.
 #[must(
-    "args (array of strings, REQUIRED) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
+    "args (array of strings, OPTIONAL) with similar semantics to IEEE Std 1003.1-2008 execvp's argv."
 )]
 fn shebang(case: &mut Case) {
     let mut bundle = case.bundle();

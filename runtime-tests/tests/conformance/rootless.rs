@@ -109,7 +109,9 @@ fn run(case: &mut Case, bundle: &Bundle) -> Finished {
     .run()
 }
 
-#[must("uidMappings ... describe the user namespace uid mappings from the host to the container.")]
+#[must(
+    "uidMappings (array of objects, OPTIONAL) describes the user namespace uid mappings from the host to the container."
+)]
 fn own_id_alone(case: &mut Case) {
     let bundle = bundle(case);
     let facts = Facts::parse(&run(case, &bundle).ok().stdout);

@@ -34,13 +34,13 @@ fn is(found: [i64; 3], policy: i64, priority: i64, nice: i64) {
     assert_eq!(found, [policy, priority, nice], "policy, priority, nice");
 }
 
-#[must("SCHED_BATCH: Batch style scheduling.")]
+#[must("policy (string, REQUIRED) represents the scheduling policy: SCHED_BATCH.")]
 fn scheduler_batch(case: &mut Case) {
     let found = scheduled(case, json!({"policy": "SCHED_BATCH", "nice": 7}));
     is(found, 3, 0, 7);
 }
 
-#[must("SCHED_IDLE: very low priority jobs.")]
+#[must("policy (string, REQUIRED) represents the scheduling policy: SCHED_IDLE.")]
 fn scheduler_idle(case: &mut Case) {
     is(scheduled(case, json!({"policy": "SCHED_IDLE"})), 5, 0, 0);
 }
@@ -67,14 +67,18 @@ fn scheduler_round_robin(case: &mut Case) {
     is(found, 2, 99, 0);
 }
 
-#[must("runtime, deadline, period (uint64, OPTIONAL): used by deadline scheduling.")]
+#[must(
+    "runtime (uint64, OPTIONAL) represents the amount of time in nanoseconds during which the process is allowed to run in a given period, used by the deadline scheduler."
+)]
 fn scheduler_deadline(case: &mut Case) {
     let deadline = json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 50_000_000, "period": 50_000_000});
     is(scheduled(case, deadline), 6, 0, 0);
 }
 
 /// Children of a process with this one are ordinary again.
-#[must("flags (array of strings, OPTIONAL): SCHED_FLAG_RESET_ON_FORK.")]
+#[must(
+    "flags (array of strings, OPTIONAL) is an array of strings representing scheduling flags: SCHED_FLAG_RESET_ON_FORK."
+)]
 fn scheduler_reset_on_fork(case: &mut Case) {
     needs_a_newer_peer(case);
     let mut bundle = case.bundle();
@@ -118,13 +122,13 @@ fn io_priority_best_effort(case: &mut Case) {
 }
 
 /// The idle class has no levels.
-#[must("ioPriority: IOPRIO_CLASS_IDLE.")]
+#[must("class (string, REQUIRED) specifies the I/O scheduling class: IOPRIO_CLASS_IDLE.")]
 fn io_priority_idle(case: &mut Case) {
     assert_eq!(io_priority(case, "IOPRIO_CLASS_IDLE", 0), "idle");
 }
 
 /// Needs the host's privilege, which a runtime of root has.
-#[must("ioPriority: IOPRIO_CLASS_RT.")]
+#[must("class (string, REQUIRED) specifies the I/O scheduling class: IOPRIO_CLASS_RT.")]
 fn io_priority_of_real_time(case: &mut Case) {
     assert_eq!(io_priority(case, "IOPRIO_CLASS_RT", 1), "realtime: prio 1");
 }
@@ -166,27 +170,27 @@ fn memory_policy(case: &mut Case, policy: Value) -> String {
 }
 
 /// MPOL_INTERLEAVE.
-#[must("memoryPolicy: mode (string, REQUIRED), nodes (string, OPTIONAL).")]
+#[must("memoryPolicy (object, OPTIONAL) sets the NUMA memory policy for the container.")]
 fn memory_policy_interleave(case: &mut Case) {
     let policy = json!({"mode": "MPOL_INTERLEAVE", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
     assert_eq!(memory_policy(case, policy), "interleave=static:0");
 }
 
 /// MPOL_BIND.
-#[must("memoryPolicy: mode (string, REQUIRED), nodes (string, OPTIONAL).")]
+#[must("memoryPolicy (object, OPTIONAL) sets the NUMA memory policy for the container.")]
 fn memory_policy_bind(case: &mut Case) {
     let policy = json!({"mode": "MPOL_BIND", "nodes": "0"});
     assert_eq!(memory_policy(case, policy), "bind:0");
 }
 
 /// MPOL_LOCAL, which has no nodes.
-#[must("memoryPolicy: mode (string, REQUIRED).")]
+#[must("memoryPolicy (object, OPTIONAL) sets the NUMA memory policy for the container.")]
 fn memory_policy_local(case: &mut Case) {
     assert_eq!(memory_policy(case, json!({"mode": "MPOL_LOCAL"})), "local");
 }
 
 /// MPOL_PREFERRED.
-#[must("memoryPolicy: mode (string, REQUIRED), nodes (string, OPTIONAL).")]
+#[must("memoryPolicy (object, OPTIONAL) sets the NUMA memory policy for the container.")]
 fn memory_policy_preferred(case: &mut Case) {
     let policy = json!({"mode": "MPOL_PREFERRED", "nodes": "0"});
     assert_eq!(memory_policy(case, policy), "prefer:0");

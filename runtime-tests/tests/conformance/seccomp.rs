@@ -30,7 +30,7 @@ fn calls(case: &mut Case, seccomp: Value, names: &[&str]) -> String {
 }
 
 /// EPERM by default.
-#[must("action: SCMP_ACT_ERRNO.")]
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_ERRNO.")]
 fn errno(case: &mut Case) {
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]);
     assert_eq!(
@@ -78,7 +78,7 @@ fn arguments(case: &mut Case) {
 }
 
 /// The process dies of SIGSYS, and the runtime reports that.
-#[must("action: SCMP_ACT_KILL_PROCESS.")]
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_KILL_PROCESS.")]
 fn kill(case: &mut Case) {
     let mut bundle = case.bundle();
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]);
@@ -90,7 +90,7 @@ fn kill(case: &mut Case) {
 }
 
 /// It lets the call through.
-#[must("action: SCMP_ACT_LOG.")]
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_LOG.")]
 fn log_and_allow(case: &mut Case) {
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_LOG"}]);
     assert_eq!(
@@ -142,7 +142,7 @@ fn unknown_name_is_ignored(case: &mut Case) {
 }
 
 /// SIGSYS ends a program without a handler.
-#[must("action: SCMP_ACT_TRAP.")]
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_TRAP.")]
 fn trap_kills(case: &mut Case) {
     let mut bundle = case.bundle();
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_TRAP"}]);
@@ -152,4 +152,60 @@ fn trap_kills(case: &mut Case) {
     // Not pid 1, which a signal without a handler would not end.
     bundle.config.shell("/bin/probe call mkdir; echo $?");
     assert_eq!(case.run(&bundle).ok().stdout, "159\n");
+}
+
+/// Each operator, on a call that is made with 1 and with 2.
+#[must(
+    "op (string, REQUIRED) - the operator for syscall arguments in seccomp: SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE, SCMP_CMP_EQ, SCMP_CMP_GE, SCMP_CMP_GT, SCMP_CMP_MASKED_EQ."
+)]
+fn operators(case: &mut Case) {
+    // With `value`, whether the calls with 1 and with 2 are refused.
+    for (operator, value, wanted) in [
+        ("SCMP_CMP_NE", 1, "setpriority 0\nsetpriority2 77\n"),
+        ("SCMP_CMP_LT", 2, "setpriority 77\nsetpriority2 0\n"),
+        ("SCMP_CMP_LE", 1, "setpriority 77\nsetpriority2 0\n"),
+        ("SCMP_CMP_EQ", 1, "setpriority 77\nsetpriority2 0\n"),
+        ("SCMP_CMP_GE", 2, "setpriority 0\nsetpriority2 77\n"),
+        ("SCMP_CMP_GT", 1, "setpriority 0\nsetpriority2 77\n"),
+        // The mask is `value` here, and `valueTwo` what is compared.
+        ("SCMP_CMP_MASKED_EQ", 2, "setpriority 0\nsetpriority2 77\n"),
+    ] {
+        let argument = json!([{"index": 2, "value": value, "valueTwo": 2, "op": operator}]);
+        let rules = json!([{"names": ["setpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 77,
+            "args": argument}]);
+        let profile = profile("SCMP_ACT_ALLOW", rules);
+        let output = calls(case, profile, &["setpriority", "setpriority2"]);
+        assert_eq!(output, wanted, "{operator}");
+    }
+}
+
+/// All of one rule, not one of them.
+#[must("args (array of objects, OPTIONAL) - the specific syscall in seccomp.")]
+fn arguments_must_all_match(case: &mut Case) {
+    let rules = json!([{"names": ["setpriority"], "action": "SCMP_ACT_ERRNO", "errnoRet": 77, "args": [
+        {"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}, {"index": 2, "value": 2, "op": "SCMP_CMP_EQ"}]}]);
+    let profile = profile("SCMP_ACT_ALLOW", rules);
+    let output = calls(case, profile, &["setpriority", "setpriority2"]);
+    assert_eq!(output, "setpriority 0\nsetpriority2 77\n");
+}
+
+/// Nobody traces: ENOSYS, seccomp(2).
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_TRACE.")]
+fn trace_without_a_tracer(case: &mut Case) {
+    let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_TRACE"}]);
+    let output = calls(case, profile("SCMP_ACT_ALLOW", rules), &["mkdir"]);
+    assert_eq!(output, "mkdir 38\n");
+}
+
+/// A program of one thread dies of it.
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_KILL_THREAD.")]
+fn kill_thread(case: &mut Case) {
+    for action in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD"] {
+        let mut bundle = case.bundle();
+        let rules = json!([{"names": ["mkdir", "mkdirat"], "action": action}]);
+        let profile = profile("SCMP_ACT_ALLOW", rules);
+        bundle.config.set("/linux/seccomp", profile);
+        bundle.config.args(&["/bin/probe", "call", "mkdir"]);
+        case.run(&bundle).exits(128 + 31);
+    }
 }

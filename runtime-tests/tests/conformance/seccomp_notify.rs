@@ -131,7 +131,7 @@ fn one_message_and_the_connection_is_closed(case: &mut Case) {
 }
 
 /// What the agent answers is the call's result.
-#[must("action: SCMP_ACT_NOTIFY.")]
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_NOTIFY.")]
 fn agent_decides(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();
@@ -184,7 +184,7 @@ fn without_no_new_privileges(case: &mut Case) {
 }
 
 /// In a created container the runtime has gone when the program runs, and the agent still decides.
-#[must("action: SCMP_ACT_NOTIFY.")]
+#[must("action (string, REQUIRED) - the action for seccomp rules: SCMP_ACT_NOTIFY.")]
 fn created_container(case: &mut Case) {
     let agent = agent(case, "");
     let mut bundle = case.bundle();

@@ -36,6 +36,13 @@ pub struct Root {
     fd: OwnedFd,
 }
 
+/// A directory in a [`Root`] that things are made in, one after the other.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: String,
+}
+
 /// A device node or FIFO to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Node {
@@ -135,7 +142,16 @@ impl Root {
     /// Those of openat2(2) and mkdirat(2); EINVAL for `..` behind a part that
     /// does not exist.
     pub fn make_directories(&self, path: &str, mode: u32) -> Result<OwnedFd> {
-        self.make_missing(path, mode, None)
+        self.make_missing(path, path.len(), mode, None)
+    }
+
+    /// [`Root::make_directories`] for who has just been told that there is none: the
+    /// search for what exists begins above it.
+    ///
+    /// # Errors
+    /// Those of [`Root::make_directories`].
+    pub fn make_missing_directories(&self, path: &str, mode: u32) -> Result<OwnedFd> {
+        self.make_missing(path, parent_length(path), mode, None)
     }
 
     /// [`Root::make_directories`] that gives those it makes to `uid` and `gid`.
@@ -149,7 +165,7 @@ impl Root {
         uid: u32,
         gid: u32,
     ) -> Result<OwnedFd> {
-        self.make_missing(path, mode, Some((uid, gid)))
+        self.make_missing(path, path.len(), mode, Some((uid, gid)))
     }
 
     /// The directory `path` is in, made (0755) where missing, and the last part
@@ -198,73 +214,37 @@ impl Root {
         Err(call_failed(&path, OFlags::PATH, Errno::LOOP))
     }
 
-    /// The device node or FIFO `path`. One that exists is taken when it is the
-    /// same device; its mode and owner stay as they are. An `O_PATH` descriptor
-    /// of it.
+    /// [`Directory::make_node`] in the directory that `path` is in.
     ///
     /// # Errors
-    /// Those of [`Root::parent_and_name`] and mknodat(2); EEXIST when something
-    /// else is there.
-    pub fn make_node(&self, path: &str, node: &Node) -> Result<OwnedFd> {
-        let (parent, name) = self.parent_and_name(path)?;
-        let made =
-            make_node_at(parent.as_fd(), name, node).map_err(|e| Error::new(e, node.call(path)))?;
-        // The node is verified also when it was made here: between the two
-        // calls the name may have been given to another inode.
-        let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        let found = openat2(parent.as_fd(), name, flags, ResolveFlags::BENEATH)
-            .map_err(|e| call_failed(path, flags, e))?;
-        let is = stat(found.as_fd())?;
-        if !node.is(&is) && !Defence::VerifyNodes.is_off() {
-            return Err(
-                Error::new(Errno::EXIST, node.call(path)).with_detail(format!(
-                    "there is {}, wanted {}",
-                    describe(&is),
-                    node.describe()
-                )),
-            );
-        }
-        if made {
-            if (is.uid, is.gid) != (node.uid, node.gid) {
-                change_owner(found.as_fd(), node.uid, node.gid)?;
-            }
-            // A default ACL of the directory overrules the mode of mknod.
-            if is.mode != node.mode {
-                change_mode(found.as_fd(), node.mode)?;
-            }
-        }
-        Ok(found)
+    /// Those of [`Directory::of`] and [`Directory::make_node`].
+    pub fn make_node(&self, path: &str, node: &Node) -> Result<()> {
+        let (directory, name) = Directory::of(self, path, None)?;
+        directory.make_node(name, node)
     }
 
-    /// The symlink `path` to `target`. One with the same target is taken as it
-    /// is; with `replace`, anything else but a directory is removed first.
+    /// [`Directory::make_symlink`] in the directory that `path` is in.
     ///
     /// # Errors
-    /// Those of [`Root::parent_and_name`], symlinkat(2) and unlinkat(2); EEXIST
-    /// when something else is there.
+    /// Those of [`Directory::of`] and [`Directory::make_symlink`].
     pub fn make_symlink(&self, path: &str, target: &str, replace: bool) -> Result<()> {
-        let (parent, name) = self.parent_and_name(path)?;
-        let call = |e| Error::new(e, format!("symlinkat({target:?}, {path:?})"));
-        match rustix::fs::symlinkat(target, &parent, name) {
-            Err(Errno::EXIST) => {}
-            answer => return answer.map_err(call),
-        }
-        if read_link_at(parent.as_fd(), name).is_ok_and(|found| found == target) {
-            return Ok(());
-        }
-        if !replace {
-            return Err(call(Errno::EXIST));
-        }
-        rustix::fs::unlinkat(&parent, name, AtFlags::empty())
-            .map_err(|e| Error::new(e, format!("unlinkat({path:?})")))?;
-        rustix::fs::symlinkat(target, &parent, name).map_err(call)
+        let (directory, name) = Directory::of(self, path, None)?;
+        directory.make_symlink(name, target, replace)
     }
 
-    fn make_missing(&self, path: &str, mode: u32, owner: Option<(u32, u32)>) -> Result<OwnedFd> {
+    /// The first `at_most` bytes of the path may name what exists.
+    fn make_missing(
+        &self,
+        path: &str,
+        at_most: usize,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let mut path = Cow::Borrowed(path);
+        let mut at_most = at_most;
         for _ in 0..SYMLINKS {
-            let (mut dir, existing) = self.longest_existing(&path)?;
+            let (mut dir, existing) = self.longest_existing(&path, at_most)?;
             if path[existing..].split('/').any(|name| name == "..") {
                 return Err(call_failed(&path, flags, Errno::INVAL)
                     .with_detail("\"..\" behind a directory that does not exist"));
@@ -286,7 +266,10 @@ impl Root {
                 walked = rest;
             }
             match link {
-                Some(through) => path = through.into(),
+                Some(through) => {
+                    at_most = through.len();
+                    path = through.into();
+                }
                 None => return Ok(dir),
             }
         }
@@ -295,10 +278,10 @@ impl Root {
 
     /// The deepest directory of `path` that exists, and how many bytes of
     /// `path` name it. Nearly always that is all of it, or all but one part, so
-    /// it is looked for from the end.
-    fn longest_existing(&self, path: &str) -> Result<(OwnedFd, usize)> {
+    /// it is looked for from the end, or from where the caller knows better.
+    fn longest_existing(&self, path: &str, at_most: usize) -> Result<(OwnedFd, usize)> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        let mut end = path.len();
+        let mut end = at_most;
         loop {
             let prefix = if end == 0 { "/" } else { &path[..end] };
             match self.try_open(prefix, flags) {
@@ -306,10 +289,94 @@ impl Root {
                 Err(Errno::NOENT) if end > 0 => {}
                 Err(e) => return Err(call_failed(prefix, flags, e)),
             }
-            let parent = path[..end].trim_end_matches('/').rfind('/');
-            end = parent.map_or(0, |slash| path[..slash].trim_end_matches('/').len());
+            end = parent_length(&path[..end]);
         }
     }
+}
+
+impl Directory {
+    /// The directory that `path` is in, made (0755) where missing, and the last part of
+    /// `path`, on which nothing is followed. `before` is taken again if it is the one:
+    /// nothing must have been mounted since it was opened.
+    ///
+    /// # Errors
+    /// Those of [`Root::make_directories`]; EINVAL when the last part is no name.
+    pub fn of<'p>(root: &Root, path: &'p str, before: Option<Self>) -> Result<(Self, &'p str)> {
+        let (parent, name) = split_name(path)?;
+        if let Some(before) = before
+            && before.path == parent
+        {
+            return Ok((before, name));
+        }
+        let (fd, name) = root.parent_and_name(path)?;
+        let path = parent.to_owned();
+        Ok((Self { fd, path }, name))
+    }
+
+    /// The device node or FIFO `name`. One that exists is taken when it is the
+    /// same device; its mode and owner stay as they are.
+    ///
+    /// # Errors
+    /// Those of mknodat(2); EEXIST when something else is there.
+    pub fn make_node(&self, name: &str, node: &Node) -> Result<()> {
+        let path = || format!("{}/{name}", self.path);
+        let made = make_node_at(self.fd.as_fd(), name, node)
+            .map_err(|e| Error::new(e, node.call(&path())))?;
+        // The node is verified also when it was made here: between the two
+        // calls the name may have been given to another inode.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let found = openat2(self.fd.as_fd(), name, flags, ResolveFlags::BENEATH)
+            .map_err(|e| call_failed(&path(), flags, e))?;
+        let is = stat(found.as_fd())?;
+        if !node.is(&is) && !Defence::VerifyNodes.is_off() {
+            return Err(
+                Error::new(Errno::EXIST, node.call(&path())).with_detail(format!(
+                    "there is {}, wanted {}",
+                    describe(&is),
+                    node.describe()
+                )),
+            );
+        }
+        if made {
+            if (is.uid, is.gid) != (node.uid, node.gid) {
+                change_owner(found.as_fd(), node.uid, node.gid)?;
+            }
+            // A default ACL of the directory overrules the mode of mknod.
+            if is.mode != node.mode {
+                change_mode(found.as_fd(), node.mode)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The symlink `name` to `target`. One with the same target is taken as it
+    /// is; with `replace`, anything else but a directory is removed first.
+    ///
+    /// # Errors
+    /// Those of symlinkat(2) and unlinkat(2); EEXIST when something else is there.
+    pub fn make_symlink(&self, name: &str, target: &str, replace: bool) -> Result<()> {
+        let path = || format!("{}/{name}", self.path);
+        let call = |e| Error::new(e, format!("symlinkat({target:?}, {:?})", path()));
+        match rustix::fs::symlinkat(target, &self.fd, name) {
+            Err(Errno::EXIST) => {}
+            answer => return answer.map_err(call),
+        }
+        if read_link_at(self.fd.as_fd(), name).is_ok_and(|found| found == target) {
+            return Ok(());
+        }
+        if !replace {
+            return Err(call(Errno::EXIST));
+        }
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())
+            .map_err(|e| Error::new(e, format!("unlinkat({:?})", path())))?;
+        rustix::fs::symlinkat(target, &self.fd, name).map_err(call)
+    }
+}
+
+/// How many bytes of a path name what its last part is in; 0 for the root.
+fn parent_length(path: &str) -> usize {
+    let slash = path.trim_end_matches('/').rfind('/');
+    slash.map_or(0, |slash| path[..slash].trim_end_matches('/').len())
 }
 
 /// A path with the symlink that lies in `before` replaced by its target. A

@@ -256,6 +256,22 @@ pub fn move_mount(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     rustix::mount::move_mount(from, "", to, "", flags).map_err(|e| move_failed(e, from, to))
 }
 
+/// Places the mount `from` on the entry `name` of a directory nobody else can change; a
+/// symlink is not followed.
+///
+/// # Errors
+/// Those of move_mount(2).
+pub fn move_mount_to(from: BorrowedFd<'_>, directory: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    rustix::mount::move_mount(from, "", directory, name, flags).map_err(|e| {
+        let (from, directory) = (from.as_raw_fd(), directory.as_raw_fd());
+        Error::new(
+            e,
+            format!("move_mount({from}, \"\", {directory}, {name:?})"),
+        )
+    })
+}
+
 /// EINVAL has a dozen reasons; the likeliest can be seen.
 fn move_failed(errno: Errno, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Error {
     let call = format!(

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use kernel::{Errno, Error, fs};
 use plan::cgroup::CgroupPlan;
 
-use crate::directory::{Place, is_gone, names, open_mount, read_text};
+use crate::directory::{Place, above, is_gone, names, open_in, open_mount, read_text};
 use crate::processes::pids_below;
 use crate::{Cgroup, CgroupError, diagnose, freeze};
 
@@ -105,7 +105,8 @@ fn make_all(cgroup: &Cgroup, made: &mut Vec<Made>) -> Result<()> {
     Ok(())
 }
 
-/// Makes one directory with all above it; returns those above it, the root first.
+/// Makes one directory with all above it; returns those above it that were looked at:
+/// all, the root first, where any of them may have to be changed.
 fn make_one(
     cgroup: &Cgroup,
     place: &Place,
@@ -115,8 +116,8 @@ fn make_one(
     let located = |e: Error| CgroupError::at_path(cgroup.located(place, e));
     let copies_sets = place.directory.controllers.iter().any(|c| c == "cpuset");
     let names = names(&cgroup.path).map_err(CgroupError::at_path)?;
-    let mut chain = vec![Rc::new(open_mount(&place.directory)?)];
-    for (depth, name) in names.iter().enumerate() {
+    let (mut chain, first) = start(place, &cgroup.path, &names)?;
+    for (depth, name) in names.iter().enumerate().skip(first) {
         let Some(parent) = chain.last() else { break };
         let is_last = depth + 1 == names.len();
         let (child, is_new) = make_below(parent, name, is_last, made).map_err(|e| {
@@ -135,7 +136,21 @@ fn make_one(
     if let Some(leaf) = chain.pop().and_then(Rc::into_inner) {
         let _ = place.fd.set(leaf);
     }
+    if let Some(parent) = chain.last() {
+        let _ = place.parent.set(Rc::clone(parent));
+    }
     Ok(chain)
+}
+
+/// Where the walk begins, and with which name: just above the container's directory if
+/// that exists, as it usually does, and nothing is to be changed on the way there.
+fn start(place: &Place, path: &str, names: &[&str]) -> Result<(Vec<Rc<OwnedFd>>, usize)> {
+    let directory = &place.directory;
+    let whole = directory.controllers.iter().any(|c| c == "cpuset") || !directory.enable.is_empty();
+    if !whole && let Ok(parent) = open_in(directory, above(path)) {
+        return Ok((vec![Rc::new(parent)], names.len().saturating_sub(1)));
+    }
+    Ok((vec![Rc::new(open_mount(directory)?)], 0))
 }
 
 /// Opens or makes `name`. The container's own directory is usually missing, the

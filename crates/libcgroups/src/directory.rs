@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use defence::Defence;
 use kernel::{Errno, Error, Result, fs};
@@ -30,6 +31,8 @@ pub struct Cgroup {
 pub(crate) struct Place {
     pub directory: CgroupDirectory,
     pub fd: OnceCell<OwnedFd>,
+    /// The directory above, kept by who made this one: it will be removed from there.
+    pub parent: OnceCell<Rc<OwnedFd>>,
 }
 
 impl Cgroup {
@@ -38,6 +41,7 @@ impl Cgroup {
         let place = |directory: &CgroupDirectory| Place {
             directory: directory.clone(),
             fd: OnceCell::new(),
+            parent: OnceCell::new(),
         };
         Self {
             path: path.to_owned(),
@@ -82,11 +86,8 @@ impl Cgroup {
         if let Some(fd) = place.fd.get() {
             return Ok(fd.as_fd());
         }
-        let names = names(&self.path)?;
-        let mut fd = open_mount(&place.directory)?;
-        for name in names {
-            fd = fs::open_directory_at(fd.as_fd(), name).map_err(|e| self.located(place, e))?;
-        }
+        names(&self.path)?;
+        let fd = open_in(&place.directory, &self.path).map_err(|e| self.located(place, e))?;
         Ok(place.fd.get_or_init(|| fd).as_fd())
     }
 
@@ -123,7 +124,13 @@ pub(crate) fn is_gone(errno: Errno) -> bool {
 
 /// Opens a hierarchy's mount point and makes sure that it is one.
 pub(crate) fn open_mount(directory: &CgroupDirectory) -> Result<OwnedFd> {
-    let fd = fs::open_directory(&directory.mount)?;
+    open_in(directory, "")
+}
+
+/// Opens a directory of a hierarchy by its path in there, which is clean. There are no
+/// symlinks in a hierarchy: one call leads where one call for each name would.
+pub(crate) fn open_in(directory: &CgroupDirectory, path: &str) -> Result<OwnedFd> {
+    let fd = fs::open_directory(&format!("{}{path}", directory.mount))?;
     let wanted = if directory.v2 {
         CGROUP2_MAGIC
     } else {
@@ -151,6 +158,11 @@ pub(crate) fn names(path: &str) -> Result<Vec<&str>> {
             .with_detail("not the path of a cgroup below the root"));
     }
     Ok(names)
+}
+
+/// The path of the directory above; empty when that is the hierarchy itself.
+pub(crate) fn above(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(above, _)| above)
 }
 
 /// A plain name: of a file here, never of one elsewhere (GHSA-5g49-rx9x-qfc6).

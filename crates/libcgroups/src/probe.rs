@@ -80,19 +80,15 @@ fn probe_v1(root: BorrowedFd<'_>, facts: &mut CgroupFacts) -> kernel::Result<()>
         if kind != fs::FileKind::Directory {
             continue;
         }
-        let Ok(dir) = fs::open_directory_at(root, &name) else {
-            continue;
-        };
-        match fs::filesystem_magic(dir.as_fd()).ok() {
+        let mount = format!("{MOUNT}/{name}");
+        match fs::filesystem_magic_at(&mount).ok() {
             Some(CGROUP2_MAGIC) => {
-                facts.v2_controllers = controllers(dir.as_fd())?;
-                facts.v2_mount = Some(format!("{MOUNT}/{name}"));
+                facts.v2_controllers = controllers(fs::open_directory(&mount)?.as_fd())?;
+                facts.v2_mount = Some(mount);
             }
             Some(CGROUP1_MAGIC) => {
                 for controller in named(&name) {
-                    facts
-                        .v1_mounts
-                        .insert(controller, format!("{MOUNT}/{name}"));
+                    facts.v1_mounts.insert(controller, mount.clone());
                 }
             }
             _ => {}

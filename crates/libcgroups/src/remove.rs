@@ -1,11 +1,12 @@
 //! Taking a container's directories away.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use kernel::{Errno, Error, fs};
 
-use crate::directory::{Place, is_gone, names, open_mount};
+use crate::directory::{Place, above, is_gone, names, open_in};
 use crate::processes::{children, pids_below};
 use crate::wait::{self, Backoff};
 use crate::{Cgroup, CgroupError};
@@ -63,22 +64,19 @@ impl Cgroup {
     }
 
     /// The directory above and the name in it.
-    fn parent(&self, place: &Place) -> kernel::Result<Option<(OwnedFd, &str)>> {
+    fn parent<'a>(&'a self, place: &Place) -> kernel::Result<Option<(Rc<OwnedFd>, &'a str)>> {
         let names = names(&self.path)?;
-        let Some((last, above)) = names.split_last() else {
+        let Some(last) = names.last() else {
             return Ok(None);
         };
-        let mut fd = match open_mount(&place.directory) {
-            Err(e) if is_gone(e.errno()) => return Ok(None),
-            fd => fd?,
-        };
-        for name in above {
-            fd = match fs::open_directory_at(fd.as_fd(), name) {
-                Err(e) if is_gone(e.errno()) => return Ok(None),
-                fd => fd?,
-            };
+        if let Some(parent) = place.parent.get() {
+            return Ok(Some((Rc::clone(parent), last)));
         }
-        Ok(Some((fd, last)))
+        match open_in(&place.directory, above(&self.path)) {
+            Err(e) if is_gone(e.errno()) => Ok(None),
+            Err(e) => Err(e),
+            Ok(fd) => Ok(Some((Rc::new(fd), last))),
+        }
     }
 }
 

@@ -99,7 +99,6 @@ fn is_confined() -> bool {
 /// Where everybody mounts it; the directory is there whether it is mounted or not.
 fn resctrl_mount() -> Option<String> {
     const MOUNT: &str = "/sys/fs/resctrl";
-    let root = fs::open_path(MOUNT).ok()?;
-    let magic = fs::filesystem_magic(root.as_fd()).ok()?;
+    let magic = fs::filesystem_magic_at(MOUNT).ok()?;
     (magic == fs::RESCTRL_MAGIC).then(|| MOUNT.to_owned())
 }

@@ -27,8 +27,8 @@ pub use open::{
 pub use rustix::fs::OFlags;
 pub(crate) use stat::statx_at;
 pub use stat::{
-    FileKind, Stat, access_execute, change_mode, change_owner, filesystem_magic, mount_id,
-    set_label, stat, stat_at, stat_path,
+    FileKind, Stat, access_execute, change_mode, change_owner, filesystem_magic,
+    filesystem_magic_at, mount_id, set_label, stat, stat_at, stat_path,
 };
 
 /// `PROC_SUPER_MAGIC`, statfs(2).

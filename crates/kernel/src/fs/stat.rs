@@ -173,6 +173,16 @@ pub fn filesystem_magic(fd: BorrowedFd<'_>) -> Result<i64> {
         .map_err(|e| Error::new(e, format!("fstatfs({})", fd.as_raw_fd())))
 }
 
+/// [`filesystem_magic`] of what a path of the host names.
+///
+/// # Errors
+/// Those of statfs(2).
+pub fn filesystem_magic_at(path: &str) -> Result<i64> {
+    rustix::fs::statfs(path)
+        .map(|found| found.f_type)
+        .map_err(|e| Error::new(e, format!("statfs({path:?})")))
+}
+
 /// Sets the permission bits of what `fd` names; it may be `O_PATH`.
 ///
 /// # Errors

@@ -25,7 +25,7 @@ impl Build<'_> {
     pub(super) fn mount_cgroup_v2(&mut self, op: &MountOp, own_namespace: bool) -> StepResult {
         let target = self.directory_target(op)?;
         let tree = if own_namespace {
-            new_hierarchy("")?
+            new_hierarchy("", 0)?
         } else {
             let mount = match self.plan.cgroup.mode {
                 CgroupMode::V2 => MOUNTS.to_owned(),
@@ -52,15 +52,16 @@ impl Build<'_> {
         outer.attributes.set.remove(AttrFlags::READ_ONLY);
         self.place(&outer, &tmpfs, &target)?;
         for (name, options) in hierarchies {
+            let attributes = attributes_of(&op.attributes);
             let tree = if own_namespace {
-                new_hierarchy(options)?
+                new_hierarchy(options, attributes.set)?
             } else {
-                self.own_cgroup(options, &format!("{MOUNTS}/{name}"))?
+                let tree = self.own_cgroup(options, &format!("{MOUNTS}/{name}"))?;
+                mount::set_attributes(tree.as_fd(), false, &attributes)?;
+                tree
             };
             kernel::fs::make_directory_at(tmpfs.as_fd(), name, 0o755)?;
-            let place = kernel::fs::open_directory_at(tmpfs.as_fd(), name)?;
-            mount::set_attributes(tree.as_fd(), false, &attributes_of(&op.attributes))?;
-            mount::move_mount(tree.as_fd(), place.as_fd())?;
+            mount::move_mount_to(tree.as_fd(), tmpfs.as_fd(), name)?;
         }
         for (alias, directory) in aliases {
             kernel::fs::make_symlink_at(tmpfs.as_fd(), alias, directory)?;
@@ -107,7 +108,7 @@ fn current_cgroup(options: &str) -> kernel::Result<String> {
 }
 
 /// `cpu,cpuacct`, `name=systemd`, or nothing for the v2 hierarchy beside v1 ones.
-fn new_hierarchy(options: &str) -> kernel::Result<OwnedFd> {
+fn new_hierarchy(options: &str, attributes: u64) -> kernel::Result<OwnedFd> {
     let v2 = options.is_empty();
     let fstype = if v2 { "cgroup2" } else { "cgroup" };
     let context = FsContext::open(fstype)?;
@@ -124,7 +125,7 @@ fn new_hierarchy(options: &str) -> kernel::Result<OwnedFd> {
         }
     }
     context.create()?;
-    context.mount(0)
+    context.mount(attributes)
 }
 
 fn is_hierarchy(directory: &plan::cgroup::CgroupDirectory, options: &str) -> bool {

@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use kernel::beneath::{Node, NodeKind as KernelNode};
+use kernel::beneath::{Directory, Node, NodeKind as KernelNode};
 use kernel::{Errno, fs, mount};
 use plan::{DeviceKind, DeviceNode, NodeKind};
 
@@ -41,7 +41,22 @@ impl Build<'_> {
             uid: device.uid,
             gid: device.gid,
         };
-        self.root()?.make_node(&device.path, &node).map(drop)
+        let name = self.enter_directory(&device.path)?;
+        self.directory()?.make_node(name, &node)
+    }
+
+    /// Nearly all nodes and links are in `/dev`: it is opened once. Whatever else a step
+    /// does, it forgets the directory, for a mount may cover it ([`Build::step`]).
+    fn enter_directory<'p>(&mut self, path: &'p str) -> kernel::Result<&'p str> {
+        let before = self.directory.take();
+        let (directory, name) = Directory::of(self.root()?, path, before)?;
+        self.directory = Some(directory);
+        Ok(name)
+    }
+
+    fn directory(&self) -> kernel::Result<&Directory> {
+        let missing = || refuse(Errno::BADF, "no directory is open");
+        self.directory.as_ref().ok_or_else(missing)
     }
 
     /// In a user namespace mknod(2) is refused: the host's own node is bound. The
@@ -80,6 +95,7 @@ impl Build<'_> {
         target: &str,
         replace: bool,
     ) -> kernel::Result<()> {
-        self.root()?.make_symlink(path, target, replace)
+        let name = self.enter_directory(path)?;
+        self.directory()?.make_symlink(name, target, replace)
     }
 }

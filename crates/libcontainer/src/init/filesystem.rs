@@ -9,6 +9,8 @@ use kernel::mount::FsContext;
 use kernel::{Errno, fs, mount};
 use plan::{ClassicFlags, FsParameter, MountLabel, MountOp, MountSource};
 
+use super::attributes::attributes_of;
+use super::mounts::own_attributes;
 use super::{Build, StepError, StepResult, refuse};
 
 impl Build<'_> {
@@ -36,6 +38,12 @@ impl Build<'_> {
             context.set_string(name, label)?;
         }
         context.create()?;
+        let is_filled = op.copy_up || matches!(op.label, Some(MountLabel::Attribute(_)));
+        if !is_filled && op.id_map.is_none() && op.recursive_attributes.is_empty() {
+            // Born with its attributes.
+            let tree = context.mount(attributes_of(&own_attributes(op)).set)?;
+            return self.attach(op, &tree, &target);
+        }
         let tree = context.mount(0)?;
         Self::label_root(op, &tree)?;
         if op.copy_up {

@@ -32,7 +32,7 @@ mod visit;
 
 use std::os::fd::OwnedFd;
 
-use kernel::beneath::Root;
+use kernel::beneath::{Directory, Root};
 use kernel::procfs::Procfs;
 use kernel::{Errno, prctl, process, signal};
 use plan::{ConfigPath, InitOp, NamespaceKind, Plan, Propagation};
@@ -90,6 +90,8 @@ pub(crate) struct Build<'a> {
     /// Where the root will be attached; looked up before anything changes who we are.
     root_target: Option<OwnedFd>,
     root: Option<Root>,
+    /// Where the last node or link was made, until another step is done.
+    directory: Option<Directory>,
     /// What trees from the host become when their mount names no propagation.
     default_propagation: Option<Propagation>,
     /// Identity of what is at /proc of the root: (device, inode, mount).
@@ -125,6 +127,7 @@ impl<'a> Build<'a> {
             channel,
             root_target: None,
             root: None,
+            directory: None,
             default_propagation: None,
             proc_identity: None,
             full_procfs: None,
@@ -253,6 +256,9 @@ impl Build<'_> {
     }
 
     fn step(&mut self, op: &InitOp) -> StepResult {
+        if !matches!(op, InitOp::MakeDevice(_) | InitOp::MakeLink { .. }) {
+            self.directory = None;
+        }
         match op {
             InitOp::JoinCgroups
             | InitOp::AwaitScope

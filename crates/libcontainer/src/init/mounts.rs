@@ -58,6 +58,11 @@ impl Build<'_> {
     pub(super) fn place(&mut self, op: &MountOp, tree: &OwnedFd, target: &OwnedFd) -> StepResult {
         self.map_ids(op, tree)?;
         Self::set_own_attributes(op, tree)?;
+        self.attach(op, tree, target)
+    }
+
+    /// The move of a tree that has its attributes, and the propagation.
+    pub(super) fn attach(&mut self, op: &MountOp, tree: &OwnedFd, target: &OwnedFd) -> StepResult {
         mount::move_mount(tree.as_fd(), target.as_fd()).map_err(|error| match error.detail() {
             // Of two kinds: a directory on a file, or a file on a directory.
             Some(_) => self.about("destination", error),
@@ -95,10 +100,7 @@ impl Build<'_> {
             let attributes = attributes_of(&op.recursive_attributes);
             mount::set_attributes(tree.as_fd(), true, &attributes)?;
         }
-        let mut own = op.attributes;
-        if op.read_only_later {
-            own.set.remove(plan::AttrFlags::READ_ONLY);
-        }
+        let own = own_attributes(op);
         if own.is_empty() {
             return Ok(());
         }
@@ -115,7 +117,7 @@ impl Build<'_> {
 
     /// The directory to mount on, made when it is missing.
     pub(super) fn directory_target(&mut self, op: &MountOp) -> Result<OwnedFd, StepError> {
-        self.target(op, |root| root.make_directories(&op.target, 0o755))
+        self.target(op, |root| root.make_missing_directories(&op.target, 0o755))
     }
 
     fn file_target(&mut self, op: &MountOp) -> Result<OwnedFd, StepError> {
@@ -208,6 +210,15 @@ impl Build<'_> {
     pub(super) fn copy_up(tree: &OwnedFd, covered: &OwnedFd) -> kernel::Result<()> {
         copy_tree::copy_tree(covered.as_fd(), tree.as_fd())
     }
+}
+
+/// What is set before the mount is attached.
+pub(super) fn own_attributes(op: &MountOp) -> plan::Attributes {
+    let mut own = op.attributes;
+    if op.read_only_later {
+        own.set.remove(plan::AttrFlags::READ_ONLY);
+    }
+    own
 }
 
 /// The target, if it is there. proc and sysfs never through a symlink at the end.

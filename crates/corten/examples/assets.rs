@@ -1,17 +1,20 @@
 //! Writes the man pages and shell completions from the definition of the command
 //! line: `cargo run -p corten --example assets -- DIRECTORY` (`make man`).
 
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unused_imports)]
 
 #[path = "../src/cli.rs"]
 mod cli;
+#[path = "../src/completion.rs"]
+mod completion;
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use clap_complete::Shell;
+
+use cli::Shell;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args()
@@ -22,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let program = cli::Cli::command().version(env!("CARGO_PKG_VERSION"));
     let man = directory.join("man");
     fs::create_dir_all(&man)?;
-    clap_mangen::generate_to(program.clone().disable_help_subcommand(true), &man)?;
+    clap_mangen::generate_to(program.disable_help_subcommand(true), &man)?;
     let completions = directory.join("completions");
     fs::create_dir_all(&completions)?;
     for (shell, name) in [
@@ -30,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         (Shell::Zsh, "_corten"),
         (Shell::Fish, "corten.fish"),
     ] {
-        let mut file = File::create(completions.join(name))?;
-        clap_complete::generate(shell, &mut program.clone(), "corten", &mut file);
+        let script = completion::script(cli::Cli::command(), shell);
+        fs::write(completions.join(name), script)?;
     }
     Ok(())
 }

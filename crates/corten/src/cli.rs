@@ -8,11 +8,20 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+#[path = "cli_create.rs"]
+mod create;
 #[path = "duration.rs"]
 mod duration;
+#[path = "cli_people.rs"]
+mod people;
+#[path = "cli_spec.rs"]
+mod spec;
 #[path = "cli_update.rs"]
 mod update;
 
+pub use create::{Container, Create, Run};
+pub use people::{Completion, Doctor, Explain, ExplainFormat, Logs, Shell, Stats};
+pub use spec::{Network, Spec, Wishes};
 pub use update::Update;
 
 /// The first three lines are what engines parse: no later line may hold the word "version".
@@ -37,7 +46,15 @@ const VERSION: &str = concat!(
     arg_required_else_help = true,
     subcommand_required = true,
     subcommand_help_heading = "Commands",
-    after_help = "Run `corten COMMAND --help` for the options of a command."
+    after_help = "\
+Examples:
+  corten spec --bundle b --memory 512M --args sh   a configuration, by options
+  corten explain --bundle b                        what it will do
+  corten run --bundle b --overlay c1               a container from it
+  corten doctor                                    what this machine can do
+
+Run `corten COMMAND --help` for the options of a command, `corten help errors` for
+what the messages mean."
 )]
 pub struct Cli {
     /// What holds for every command.
@@ -189,6 +206,7 @@ pub enum Command {
     /// Run one more process in a container
     Exec(Exec),
     /// Show the processes of a container
+    #[command(visible_alias = "top")]
     Ps(Ps),
     /// Freeze all processes of a container
     Pause(Pause),
@@ -200,14 +218,22 @@ pub enum Command {
     Mounts(Mounts),
     /// Watch a container: what it uses, and when it is out of memory
     Events(Events),
+    /// Show what containers use, refreshed every second
+    Stats(Stats),
+    /// Tell where the output of a container goes: it is kept by who started it
+    Logs(Logs),
     /// Write a config.json to start from
     Spec(Spec),
     /// Print what this runtime can do, as JSON
     Features(Features),
     /// Print what this runtime has found out about the machine, as JSON
     Info(Info),
-    /// Print what a config.json will do, step by step, or everything that is wrong with it
+    /// Print what a config.json will do, or everything that is wrong with it
     Explain(Explain),
+    /// Check what this machine can do for containers, and tell how to mend what is missing
+    Doctor(Doctor),
+    /// Print the completions for a shell; ids of containers complete, too
+    Completion(Completion),
 }
 
 impl Command {
@@ -228,10 +254,14 @@ impl Command {
             Self::Update(args) => ("update", Some(&args.id)),
             Self::Mounts(args) => args.change.subject(),
             Self::Events(args) => ("events", Some(&args.id)),
+            Self::Stats(_) => ("stats", None),
+            Self::Logs(args) => ("logs", Some(&args.id)),
             Self::Spec(_) => ("spec", None),
             Self::Features(_) => ("features", None),
             Self::Info(_) => ("info", None),
             Self::Explain(args) => ("explain", args.id.as_deref()),
+            Self::Doctor(_) => ("doctor", None),
+            Self::Completion(_) => ("completion", None),
         }
     }
 
@@ -244,85 +274,6 @@ impl Command {
             _ => None,
         }
     }
-}
-
-/// What `create` and `run` have in common.
-#[derive(Debug, Args)]
-pub struct Container {
-    /// Name of the new container, unique on this machine
-    #[arg(value_name = "ID")]
-    pub id: String,
-
-    /// Directory with the config.json and the root file system
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
-    pub bundle: String,
-
-    /// Configuration file, absolute or in the bundle
-    #[arg(short = 'f', long, value_name = "FILE", default_value = "config.json")]
-    pub config: String,
-
-    /// Unix socket that receives the master side of the container's terminal
-    #[arg(short, long, value_name = "PATH")]
-    pub console_socket: Option<String>,
-
-    /// Unix socket that receives a pidfd of the container's init
-    #[arg(long, value_name = "PATH")]
-    pub pidfd_socket: Option<String>,
-
-    /// File to write the pid of the container's init to
-    #[arg(short, long, value_name = "FILE")]
-    pub pid_file: Option<String>,
-
-    /// Change the root by moving mounts and chroot, for a root file system on a
-    /// ramfs; weaker than pivot_root
-    #[arg(long)]
-    pub no_pivot: bool,
-
-    /// Keep the caller's session keyring
-    #[arg(long)]
-    pub no_new_keyring: bool,
-
-    /// Pass N more file descriptors to the container, from 3 on (after LISTEN_FDS)
-    #[arg(long, value_name = "N", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(..=1_048_576))]
-    pub preserve_fds: u32,
-
-    /// Tell where the time went: a table on standard error, or in FILE for the trace
-    /// viewer of a browser
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub timings: Option<String>,
-}
-
-/// `corten create`
-#[derive(Debug, Args)]
-pub struct Create {
-    /// The container.
-    #[command(flatten)]
-    pub container: Container,
-
-    /// Accepted as with `run`; `create` adopts nobody
-    #[arg(long, hide = true)]
-    no_subreaper: bool,
-}
-
-/// `corten run`
-#[derive(Debug, Args)]
-pub struct Run {
-    /// The container.
-    #[command(flatten)]
-    pub container: Container,
-
-    /// Return as soon as the program runs
-    #[arg(short, long)]
-    pub detach: bool,
-
-    /// Keep the container after its program has ended
-    #[arg(long)]
-    pub keep: bool,
-
-    /// Do not adopt orphans of the container
-    #[arg(long)]
-    pub no_subreaper: bool,
 }
 
 /// `corten start`
@@ -343,6 +294,11 @@ pub struct State {
 
 /// `corten kill`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  corten kill c1                   SIGTERM, which PID 1 may ignore
+  corten kill c1 KILL              the end
+  corten kill --regex '^test-' KILL")]
 pub struct Kill {
     /// Name of the container
     #[arg(value_name = "ID")]
@@ -363,6 +319,10 @@ pub struct Kill {
 
 /// `corten delete`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  corten delete c1                 a stopped container
+  corten delete --force c1         whatever it is doing")]
 pub struct Delete {
     /// Name of the container
     #[arg(value_name = "ID")]
@@ -379,6 +339,11 @@ pub struct Delete {
 
 /// `corten list`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  corten list
+  corten --root /run/containerd/runc/k8s.io list   those that containerd made with it
+  corten list -q | xargs -r -n1 corten delete --force")]
 pub struct List {
     /// A table for people, or an array of states for programs
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
@@ -403,7 +368,11 @@ pub enum ListFormat {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "corten exec [OPTIONS] ID COMMAND [ARGUMENTS]...\n       \
-                            corten exec [OPTIONS] --process FILE ID"
+                            corten exec [OPTIONS] --process FILE ID",
+    after_help = "\
+Examples:
+  corten exec --tty c1 sh                  a shell beside its program
+  corten exec --user 1000:1000 --env A=1 c1 id"
 )]
 pub struct Exec {
     /// JSON file with the process object of a config.json; what it leaves out of
@@ -485,6 +454,11 @@ pub struct Exec {
 
 /// `corten ps`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  corten ps c1
+  corten ps c1 -o pid,stat,rss,args
+  corten ps --format json c1")]
 #[command(override_usage = "corten ps [OPTIONS] ID [ARGUMENTS OF ps]...")]
 pub struct Ps {
     /// Rows of ps(1) for people, or an array of pids for programs
@@ -555,6 +529,10 @@ pub struct MountsList {
 
 /// `corten events`
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  corten events --stats c1
+  corten events --interval 1s c1 | jq .data.memory.usage")]
 pub struct Events {
     /// Name of the container
     #[arg(value_name = "ID")]
@@ -570,22 +548,6 @@ pub struct Events {
     pub stats: bool,
 }
 
-/// `corten spec`
-#[derive(Debug, Args)]
-pub struct Spec {
-    /// Directory to write config.json to
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
-    pub bundle: String,
-
-    /// File to write, absolute or in the bundle
-    #[arg(short, long, value_name = "FILE", default_value = "config.json")]
-    pub file: String,
-
-    /// For callers who are not root: with a user namespace that maps them to root
-    #[arg(long)]
-    pub rootless: bool,
-}
-
 /// `corten features`
 #[derive(Debug, Args)]
 pub struct Features {}
@@ -593,48 +555,6 @@ pub struct Features {}
 /// `corten info`
 #[derive(Debug, Args)]
 pub struct Info {}
-
-/// `corten explain`
-#[derive(Debug, Args)]
-pub struct Explain {
-    /// Explain an existing container in place of a bundle
-    #[arg(value_name = "ID")]
-    pub id: Option<String>,
-
-    /// Directory with the config.json
-    #[arg(
-        short,
-        long,
-        value_name = "DIR",
-        default_value = ".",
-        conflicts_with = "id"
-    )]
-    pub bundle: String,
-
-    /// Configuration file, absolute or in the bundle
-    #[arg(
-        short = 'f',
-        long,
-        value_name = "FILE",
-        default_value = "config.json",
-        conflicts_with = "id"
-    )]
-    pub config: String,
-
-    /// For people, or for programs
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: ExplainFormat,
-}
-
-/// `explain --format`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ExplainFormat {
-    /// One line a step.
-    #[default]
-    Text,
-    /// The whole plan.
-    Json,
-}
 
 #[cfg(test)]
 #[path = "cli_tests.rs"]

@@ -4,9 +4,12 @@
 //! main ─► cli (what was asked) ─► commands/<verb>.rs ─► libcontainer ─► report / log (how it ended)
 //! ```
 
+mod amount;
 mod cli;
 mod commands;
+mod completion;
 mod log;
+mod paint;
 mod report;
 mod single_dash;
 mod sink;
@@ -25,8 +28,18 @@ use crate::cli::{Cli, Global, LogFormat};
 use crate::log::Log;
 use crate::report::CommandError;
 
+/// `corten help errors`
+const ERRORS: &str = include_str!("../../../docs/errors.md");
+
 fn main() -> ExitCode {
-    let words = single_dash::normalize(std::env::args_os().collect());
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let [_, help, errors] = words.as_slice()
+        && help == "help"
+        && errors == "errors"
+    {
+        return answer(ERRORS);
+    }
+    let words = single_dash::normalize(words);
     match Cli::try_parse_from(&words) {
         Ok(cli) => carry_out(cli),
         Err(error) => answer_usage(&error, &words),
@@ -77,16 +90,18 @@ fn tell_timings(log: &Log, destination: Option<&str>) -> Result<(), CommandError
     }
 }
 
+fn answer(text: &str) -> ExitCode {
+    match report::print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 /// Help and version were asked for; anything else is an error of one line, exit
 /// status 1, like every other.
 fn answer_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            match report::print(&error.to_string()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            }
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => answer(&error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             Log::standard().fail("a command is missing (see `corten --help`)");
             ExitCode::FAILURE

@@ -1,4 +1,4 @@
-//! Aligned columns, for `list`.
+//! Aligned columns, for `list` and `stats`.
 
 /// A column is never narrower than this, so that tables of several calls line up.
 const NARROWEST: usize = 12;
@@ -7,7 +7,16 @@ const GAP: usize = 3;
 
 /// Rows as text with aligned columns; the last column is not padded.
 pub fn render<const N: usize>(rows: &[[String; N]]) -> String {
-    let mut widths = [NARROWEST; N];
+    render_from(rows, NARROWEST)
+}
+
+/// The same with columns as narrow as their cells.
+pub fn render_close<const N: usize>(rows: &[[String; N]]) -> String {
+    render_from(rows, 0)
+}
+
+fn render_from<const N: usize>(rows: &[[String; N]], narrowest: usize) -> String {
+    let mut widths = [narrowest; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count() + GAP);

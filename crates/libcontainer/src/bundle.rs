@@ -26,6 +26,19 @@ pub fn resolve_bundle(bundle: &str) -> Result<String> {
     Ok(path)
 }
 
+/// Makes the directory for writable layers where there is none; its absolute path,
+/// without symlinks, so that it can be compared with that of a root.
+///
+/// # Errors
+/// One line that names it.
+pub fn make_overlay_directory(directory: &str) -> Result<String> {
+    let made = fs::make_directories(directory, 0o755).and_then(|_| fs::resolve(directory));
+    made.map_err(|error| {
+        let text = format!("make {directory:?}: {}", error.reason());
+        refusal(ConfigPath::flag("--overlay-dir"), text)
+    })
+}
+
 /// Reads the configuration `file` of a bundle: a name in it, or an absolute path.
 ///
 /// Never waits and never reads more than 16 MiB, whatever `file` is.

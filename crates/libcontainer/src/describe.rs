@@ -20,6 +20,7 @@ impl Describe for ParentOp {
         match self {
             Self::OpenNamespace { path, .. }
             | Self::OpenRoot { path, .. }
+            | Self::OpenLayer { path, .. }
             | Self::OpenMountSource { path, .. }
             | Self::OpenHookOutput { path, .. }
             | Self::OpenHostDevice { path, .. } => format!("open {path}"),
@@ -91,6 +92,7 @@ impl Describe for InitOp {
             Self::AwaitNetDevices => "wait for the network devices".to_owned(),
             Self::SetRootPropagation(_) => "set the propagation of /".to_owned(),
             Self::AttachRoot { .. } => "attach the root".to_owned(),
+            Self::OverlayRoot { .. } => "put a writable layer over the root".to_owned(),
             Self::OpenRootInPlace => "open the root".to_owned(),
             Self::Mount(mount) => mount.describe(),
             Self::Unmount { target, .. } => format!("unmount {target}"),

@@ -58,6 +58,9 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
         (ParentOp::MapMount { .. }, Errno::PERM) => {
             "needs CAP_SYS_ADMIN where the file system was mounted; a mapping cannot be mapped again"
         }
+        (ParentOp::OpenLayer { .. }, Errno::ROFS | Errno::ACCESS) => {
+            "--overlay-dir must be writable; --overlay keeps the layer in memory"
+        }
         (ParentOp::OpenMountSource { .. }, Errno::NOENT) => "the source of a bind mount must exist",
         (_, Errno::NOSYS) => "the kernel is too old: Linux 5.14 is needed",
         _ => return None,
@@ -69,6 +72,12 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
 pub(crate) fn init_hint(op: &InitOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
         (InitOp::Mount(mount), errno) => return mount_hint(&mount.source, errno),
+        (InitOp::OverlayRoot { layer: Some(_), .. }, Errno::INVAL) => {
+            "not every file system can hold a layer, an overlay or NFS cannot; --overlay keeps it in memory"
+        }
+        (InitOp::OverlayRoot { .. }, Errno::PERM) => {
+            "in a user namespace overlayfs needs Linux 5.11"
+        }
         (InitOp::WriteSysctl { .. }, Errno::NOENT) => "this kernel has no such sysctl",
         (InitOp::WriteSysctl { .. }, Errno::INVAL) => "the kernel does not take this value",
         (InitOp::ChangeRoot(_), Errno::INVAL) => {

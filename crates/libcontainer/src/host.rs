@@ -76,6 +76,17 @@ fn is_read_only(path: &str) -> bool {
     attributes.is_ok_and(|attributes| attributes & mount::MOUNT_ATTR_RDONLY != 0)
 }
 
+/// Memory of the machine in bytes, `MemTotal` of proc_meminfo(5).
+pub fn total_memory() -> Option<u64> {
+    let text = fs::read_file("/proc/meminfo", 1 << 16).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
 /// Modules that a container could be labelled for.
 fn active_lsms() -> Vec<Lsm> {
     let mut active = Vec::new();

@@ -36,13 +36,16 @@ mod start;
 mod state;
 mod status;
 mod store;
+mod survey;
 mod sync;
 mod terminal;
 pub mod timeline;
 mod update;
 mod usage;
 
-pub use bundle::{read_config, read_mounts, read_process, read_resources, resolve_bundle};
+pub use bundle::{
+    make_overlay_directory, read_config, read_mounts, read_process, read_resources, resolve_bundle,
+};
 pub use caller::default_root;
 pub use create::{CreateOptions, create, seal_descriptors};
 pub use delete::delete;
@@ -59,6 +62,7 @@ pub use start::start;
 pub use state::State;
 pub use status::Status;
 pub use store::{ContainerDirectory, Store};
+pub use survey::survey;
 pub use update::update;
 pub use usage::{Interface, Usage};
 

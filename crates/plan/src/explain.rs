@@ -4,16 +4,23 @@
 //! property that asks for it at the right. Nothing of a configuration reaches the
 //! terminal as it is: control and direction characters are shown escaped.
 
+mod diff;
+mod findings;
 mod inside;
 mod last;
 mod mounts;
 mod outside;
 mod page;
+mod story;
 mod surroundings;
 
 use crate::{Errors, InitPhase, LastPhase, ParentPhase, Plan, Step};
 use outside::Sources;
 use page::{Page, visible};
+
+pub use diff::{Difference, diff, differences};
+pub use findings::{Finding, Weight, findings};
+pub use story::story;
 
 /// The plan as aligned text, one line a step, each with its config path.
 pub fn text(plan: &Plan) -> String {
@@ -46,9 +53,11 @@ pub fn text(plan: &Plan) -> String {
     page.render()
 }
 
-/// The plan as JSON.
+/// The plan as JSON, and what is striking in it as `findings`.
 pub fn json(plan: &Plan) -> serde_json::Value {
-    serde_json::to_value(plan).unwrap_or_default()
+    let mut value = serde_json::to_value(plan).unwrap_or_default();
+    value["findings"] = serde_json::to_value(findings(plan)).unwrap_or_default();
+    value
 }
 
 /// Every problem, one a line.

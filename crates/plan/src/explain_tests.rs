@@ -152,3 +152,38 @@ fn json_is_the_plan() {
     let back: Plan = serde_json::from_value(json(&plan)).expect("it comes back");
     assert_eq!(back, plan);
 }
+
+/// A plan as a story.
+fn tell(config: &Value, host: &HostFacts) -> String {
+    let mut request = Request::create("c1", "/srv/bundle");
+    request.terminal = TerminalHost::Foreground;
+    let loaded = spec::load(config.to_string().as_bytes()).expect("a configuration that decodes");
+    story(&build(&loaded, &request, host).expect("a plan"))
+}
+
+#[test]
+fn the_story_of_the_template() {
+    insta::assert_snapshot!(tell(&default_config(), &HostFacts::v2_root()));
+}
+
+#[test]
+fn the_story_of_a_bit_of_everything() {
+    insta::assert_snapshot!(tell(&rich_config(), &HostFacts::hybrid_root()));
+}
+
+#[test]
+fn walls_that_are_taken_down_are_named() {
+    let wishes = crate::Wishes {
+        privileged: true,
+        own_network: Some(false),
+        memory: Some("512M".to_owned()),
+        cpus: Some("0.5".to_owned()),
+        mounts: ["/:/host", "/etc:/e:ro", "/run/docker.sock:/run/docker.sock"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..crate::Wishes::default()
+    };
+    let config = crate::compose(None, &wishes).expect("a configuration");
+    let config: Value = serde_json::from_str(&config).expect("JSON");
+    insta::assert_snapshot!(tell(&config, &HostFacts::v2_root()));
+}

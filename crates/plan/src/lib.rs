@@ -13,6 +13,7 @@
 
 mod build;
 pub mod cgroup;
+pub mod doctor;
 mod error;
 mod exec;
 pub mod explain;
@@ -39,8 +40,8 @@ pub use features::{
 pub use host::{CgroupFacts, CgroupMode, HostFacts, Lsm, SystemdFacts};
 pub use ops::*;
 pub use path::ConfigPath;
-pub use request::{LISTEN_PID, NOTIFY_DIRECTORY, Request, TerminalHost};
+pub use request::{LISTEN_PID, NOTIFY_DIRECTORY, Overlay, Request, TerminalHost};
 pub use running_mounts::{MountsChange, MountsRequest, change_mounts};
 pub use spec::Spec;
-pub use template::template;
+pub use template::{Wishes, compose, template};
 pub use update::{UpdatePlan, UpdateRequest, update};

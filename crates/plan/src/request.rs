@@ -21,6 +21,9 @@ pub struct Request {
     pub start_at_once: bool,
     /// Use `MS_MOVE` and chroot in place of `pivot_root` (`--no-pivot`).
     pub no_pivot: bool,
+    /// What is written to the root goes to a layer above it (`--overlay`).
+    #[serde(default)]
+    pub overlay: Option<Overlay>,
     /// Keep the caller's session keyring (`--no-new-keyring`).
     pub no_new_keyring: bool,
     /// Descriptors 3..3+n that the container's program keeps: `--preserve-fds`
@@ -39,6 +42,16 @@ pub struct Request {
     pub cgroups_disabled: bool,
     /// `--systemd-cgroup`.
     pub systemd_cgroup: bool,
+}
+
+/// Where a writable layer over the root is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlay {
+    /// In memory, and gone with the container.
+    Memory,
+    /// In a directory below this one that has the container's name; it stays.
+    Directory(String),
 }
 
 /// Who receives the master side of the container's terminal.
@@ -61,6 +74,7 @@ impl Request {
             bundle: bundle.to_owned(),
             start_at_once: false,
             no_pivot: false,
+            overlay: None,
             no_new_keyring: false,
             preserve_fds: 0,
             listen_fds: 0,

@@ -1,6 +1,11 @@
 //! What `corten spec` writes: the configuration that people and tools know how
 //! to edit, in the places where they look for things.
 
+mod compose;
+mod tidy;
+
+pub use compose::{Wishes, compose};
+
 /// A `config.json` for a caller with privileges.
 const DEFAULT: &str = include_str!("template/default.json");
 /// One for a caller without: its own ids become root of a user namespace, and the

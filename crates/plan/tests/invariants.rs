@@ -178,6 +178,7 @@ fn request() -> impl Strategy<Value = Request> {
     (any::<[bool; 4]>(), 0..4_u32, terminals).prop_map(|(flags, fds, terminal)| Request {
         start_at_once: flags[0],
         no_pivot: flags[1],
+        overlay: None,
         no_new_keyring: flags[2],
         cgroups_disabled: flags[3],
         preserve_fds: fds,
@@ -305,6 +306,7 @@ fn check_parent(plan: &Plan) {
         .filter_map(|step| match &step.op {
             ParentOp::OpenNamespace { slot, .. }
             | ParentOp::OpenRoot { slot, .. }
+            | ParentOp::OpenLayer { slot, .. }
             | ParentOp::OpenMountSource { slot, .. }
             | ParentOp::OpenHostDevice { slot, .. }
             | ParentOp::OpenProcfs { slot, .. }

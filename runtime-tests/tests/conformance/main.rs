@@ -29,6 +29,8 @@ mod namespaces;
 mod net_devices;
 mod notify;
 mod options;
+mod overlay;
+mod people;
 mod process;
 mod processes;
 mod rootless;

@@ -1,7 +1,9 @@
 //! One file for each command.
 
+mod completion;
 mod create;
 mod delete;
+mod doctor;
 mod events;
 mod exec;
 mod explain;
@@ -9,6 +11,7 @@ mod features;
 mod info;
 mod kill;
 mod list;
+mod logs;
 mod mounts;
 mod pattern;
 mod pause;
@@ -18,6 +21,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod stats;
 mod update;
 
 use std::process::ExitCode;
@@ -46,10 +50,14 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Update(args) => update::update(global, args)?,
         Command::Mounts(args) => mounts::mounts(global, args.change)?,
         Command::Events(args) => events::events(global, &args)?,
+        Command::Stats(args) => stats::stats(global, &args)?,
+        Command::Logs(args) => logs::logs(global, &args.id)?,
         Command::Spec(args) => spec::spec(&args)?,
         Command::Features(_) => features::features()?,
         Command::Info(_) => info::info()?,
         Command::Explain(args) => explain::explain(global, &args)?,
+        Command::Doctor(args) => return doctor::doctor(&args),
+        Command::Completion(args) => completion::completion(args.shell)?,
     }
     Ok(ExitCode::SUCCESS)
 }

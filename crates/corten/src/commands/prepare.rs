@@ -1,6 +1,6 @@
 //! From the options of `create` and `run` to a plan: what both do first.
 
-use plan::{Plan, Request, TerminalHost};
+use plan::{Overlay, Plan, Request, TerminalHost};
 
 use super::{check_id, root};
 use crate::cli::{CgroupManager, Container, Global};
@@ -48,6 +48,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         bundle: libcontainer::resolve_bundle(&args.bundle)?,
         start_at_once: until != Until::Created,
         no_pivot: args.no_pivot,
+        overlay: overlay(args.overlay, args.overlay_dir.as_deref())?,
         no_new_keyring: args.no_new_keyring,
         preserve_fds: listen_fds.saturating_add(args.preserve_fds),
         listen_fds,
@@ -113,6 +114,17 @@ pub fn terminal(console_socket: Option<&str>, until: Until) -> Result<TerminalHo
 pub fn notify_socket() -> Option<String> {
     let socket = std::env::var("NOTIFY_SOCKET").ok();
     socket.filter(|socket| !socket.is_empty())
+}
+
+/// Where a writable layer over the root goes, if one is wanted.
+fn overlay(in_memory: bool, directory: Option<&str>) -> Result<Option<Overlay>, CommandError> {
+    match directory {
+        Some(directory) => {
+            let path = libcontainer::make_overlay_directory(directory)?;
+            Ok(Some(Overlay::Directory(path)))
+        }
+        None => Ok(in_memory.then_some(Overlay::Memory)),
+    }
 }
 
 fn notify_directory(root: &str, id: &str) -> Result<String, CommandError> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use crate::cli::Spec;
+use crate::cli::{Network, Spec, Wishes};
 use crate::report::CommandError;
 
 /// Writes a config.json to start from; never over one that is there.
@@ -26,7 +26,30 @@ pub fn spec(args: &Spec) -> Result<(), CommandError> {
     } else {
         None
     };
+    let text = plan::compose(own, &wishes(&args.wishes)).map_err(libcontainer::Error::Config)?;
     let mut file = File::create_new(&path).map_err(failed)?;
-    file.write_all(plan::template(own).as_bytes())
-        .map_err(failed)
+    file.write_all(text.as_bytes()).map_err(failed)
+}
+
+/// The options, as the plan takes them.
+fn wishes(options: &Wishes) -> plan::Wishes {
+    let options = options.clone();
+    plan::Wishes {
+        rootfs: options.rootfs,
+        args: options.args,
+        env: options.env,
+        cwd: options.cwd,
+        hostname: options.hostname,
+        memory: options.memory,
+        cpus: options.cpus,
+        pids: options.pids,
+        mounts: options.mount,
+        user: options.user,
+        cap_add: options.cap_add,
+        cap_drop: options.cap_drop,
+        privileged: options.privileged,
+        own_network: options.network.map(|network| network == Network::None),
+        read_only: options.read_only,
+        tty: options.tty,
+    }
 }

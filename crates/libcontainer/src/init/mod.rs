@@ -4,7 +4,7 @@
 //! | file | operations |
 //! |---|---|
 //! | `enter.rs` | cgroups, namespaces, keyring, network |
-//! | `root.rs` | the root: attached, changed, made read-only |
+//! | `root.rs`, `overlay.rs` | the root: attached, with a layer above it, changed, made read-only |
 //! | `mounts.rs`, `filesystem.rs`, `cgroup_mounts.rs`, `attributes.rs` | `mounts` |
 //! | `devices.rs` | nodes and links below /dev |
 //! | `inside.rs` | console, names, sysctls, working directory |
@@ -24,6 +24,7 @@ mod enter;
 mod filesystem;
 mod inside;
 mod mounts;
+mod overlay;
 mod program;
 mod protect;
 mod root;
@@ -226,7 +227,8 @@ impl Build<'_> {
             // still write our id maps; then it comes after them.
             prctl::set_dumpable(false)?;
         }
-        let attaches = |op: &InitOp| matches!(op, InitOp::AttachRoot { .. });
+        let attaches =
+            |op: &InitOp| matches!(op, InitOp::AttachRoot { .. } | InitOp::OverlayRoot { .. });
         if self.plan.namespaces.clone.contains(&NamespaceKind::Mount)
             && self.plan.init.iter().any(|step| attaches(&step.op))
         {
@@ -278,6 +280,7 @@ impl Build<'_> {
                 Ok(self.change_root(op)?)
             }
             InitOp::AttachRoot { .. }
+            | InitOp::OverlayRoot { .. }
             | InitOp::OpenRootInPlace
             | InitOp::ChangeRoot(_)
             | InitOp::SetPropagation(_)

@@ -1,6 +1,6 @@
 //! The root: attached, changed, made read-only.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::beneath::Root;
 use kernel::{Errno, fs, mount};
@@ -20,6 +20,11 @@ impl Build<'_> {
                 mount::change_propagation("/", true, kind_of(self.kind_for_trees()))
             }
             InitOp::AttachRoot { slot } => self.attach_root(*slot),
+            InitOp::OverlayRoot {
+                slot,
+                layer,
+                user_xattrs,
+            } => self.overlay_root(*slot, *layer, *user_xattrs),
             InitOp::OpenRootInPlace => {
                 let directory = fs::open_path(&self.plan.rootfs)?;
                 self.root = Some(Root::new(directory));
@@ -41,6 +46,14 @@ impl Build<'_> {
     /// Moves the detached tree onto its own path, where hooks expect it, in this
     /// mount namespace.
     fn attach_root(&mut self, slot: Slot) -> kernel::Result<()> {
+        let (tree, target) = self.root_tree(slot)?;
+        mount::move_mount(tree.as_fd(), target.as_fd())?;
+        self.root = Some(Root::new(tree));
+        Ok(())
+    }
+
+    /// The detached tree, and the directory it was cloned from.
+    pub(super) fn root_tree(&mut self, slot: Slot) -> kernel::Result<(OwnedFd, OwnedFd)> {
         let tree = self.slots.take(slot)?;
         // A tree keeps its peer group when it is cloned; what is mounted in it from
         // here on must not show up on the host.
@@ -50,9 +63,7 @@ impl Build<'_> {
             Some(target) => target,
             None => fs::open_path(&self.plan.rootfs)?,
         };
-        mount::move_mount(tree.as_fd(), target.as_fd())?;
-        self.root = Some(Root::new(tree));
-        Ok(())
+        Ok((tree, target))
     }
 
     /// What trees of the host become in this mount namespace: as `/` is, but never

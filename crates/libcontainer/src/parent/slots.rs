@@ -72,6 +72,7 @@ fn may_be_left(plan: &Plan, op: &ParentOp) -> bool {
 const fn slot_of_tree(op: &ParentOp) -> Option<Slot> {
     match op {
         ParentOp::OpenRoot { slot, .. }
+        | ParentOp::OpenLayer { slot, .. }
         | ParentOp::OpenMountSource { slot, .. }
         | ParentOp::OpenHostDevice { slot, .. } => Some(*slot),
         _ => None,
@@ -143,6 +144,7 @@ fn open(step: &Step<ParentOp>, slots: &mut Slots) -> kernel::Result<()> {
             slots.put(*slot, open_namespace(path, *kind)?);
         }
         ParentOp::OpenRoot { slot, path } => slots.put(*slot, open_root(path)?),
+        ParentOp::OpenLayer { slot, path, owner } => slots.put(*slot, open_layer(path, *owner)?),
         ParentOp::OpenMountSource {
             slot,
             path,
@@ -241,6 +243,25 @@ fn open_root(path: &str) -> kernel::Result<OwnedFd> {
             .with_detail(format!("{path} is a symlink"))),
         _ => Err(kernel::Error::new(Errno::NOTDIR, format!("open({path:?})"))),
     }
+}
+
+/// The directory of a writable layer, made where there is none. What is below it may
+/// be of a container that ran before: nothing there is followed.
+fn open_layer(path: &str, owner: Option<(u32, u32)>) -> kernel::Result<OwnedFd> {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    fs::make_directories(if above.is_empty() { "/" } else { above }, 0o755)?;
+    let above = fs::open_directory(if above.is_empty() { "/" } else { above })?;
+    match fs::make_directory_at(above.as_fd(), name, 0o700) {
+        Ok(()) => {
+            if let Some((uid, gid)) = owner {
+                let made = fs::open_path_at(above.as_fd(), name)?;
+                fs::change_owner(made.as_fd(), uid, gid)?;
+            }
+        }
+        Err(error) if error.errno() != Errno::EXIST => return Err(error),
+        Err(_) => {}
+    }
+    mount::open_tree(path, true, false, true)
 }
 
 /// A node of the host, verified to be the device it is taken for.

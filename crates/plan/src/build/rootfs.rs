@@ -4,9 +4,10 @@ use super::Context;
 use super::mount_options::{PROPAGATION_WORDS, propagation};
 use crate::error::quote;
 use crate::{
-    ConfigPath, InitOp, NamespaceKind, ParentOp, PlanError, Problem, Propagation, PropagationKind,
-    RootChange,
+    ConfigPath, InitOp, NamespaceKind, Overlay, ParentOp, PlanError, Problem, Propagation,
+    PropagationKind, RootChange, Slot,
 };
+use oci_spec::runtime::LinuxIdMapping;
 
 /// Adds the steps of this chapter, and fills [`Context::rootfs`].
 pub(crate) fn build(context: &mut Context<'_>) {
@@ -26,11 +27,15 @@ pub(crate) fn build(context: &mut Context<'_>) {
     if has_own_mounts(context) {
         change_in_own_namespace(context, from);
     } else {
+        if context.request.overlay.is_some() {
+            refuse_without_own_mounts(context, ConfigPath::flag("--overlay"));
+        }
         context.init(from.clone(), InitOp::OpenRootInPlace);
         context.init(from, InitOp::ChangeRoot(RootChange::Chroot));
     }
     set_propagation(context);
-    if root.readonly() == Some(true) {
+    // A writable layer is asked for on the command line: it wins.
+    if root.readonly() == Some(true) && context.request.overlay.is_none() {
         let from = ConfigPath::new("root.readonly");
         if has_own_mounts(context) {
             context.init(from, InitOp::MakeRootReadOnly);
@@ -123,13 +128,63 @@ fn change_in_own_namespace(context: &mut Context<'_>, from: ConfigPath) {
         ConfigPath::new("linux.rootfsPropagation").default_of(),
         InitOp::SetRootPropagation(first),
     );
-    context.init(from.clone(), InitOp::AttachRoot { slot });
+    attach(context, from.clone(), slot);
     if context.request.no_pivot {
         let flag = ConfigPath::flag("--no-pivot");
         context.init(flag, InitOp::ChangeRoot(RootChange::Move));
     } else {
         context.init(from, InitOp::ChangeRoot(RootChange::Pivot));
     }
+}
+
+/// The tree in its place, alone or below a writable layer.
+fn attach(context: &mut Context<'_>, from: ConfigPath, slot: Slot) {
+    let Some(overlay) = context.request.overlay.clone() else {
+        return context.init(from, InitOp::AttachRoot { slot });
+    };
+    let (flag, layer) = match overlay {
+        Overlay::Memory => (ConfigPath::flag("--overlay"), None),
+        Overlay::Directory(directory) => {
+            let flag = ConfigPath::flag("--overlay-dir");
+            let path = format!("{directory}/{}", context.request.id);
+            let overlaps = |a: &str, b: &str| a == b || is_below(a, b) || is_below(b, a);
+            if overlaps(&path, &context.rootfs) {
+                let sentence = "the layer and the root file system must lie apart";
+                context.problem(PlanError::conflict(flag.clone(), sentence));
+            }
+            let slot = context.slot();
+            let owner = owner_of_layer(context);
+            let open = ParentOp::OpenLayer { slot, path, owner };
+            context.parent(flag.clone(), open);
+            (flag, Some(slot))
+        }
+    };
+    let user_xattrs = context.has(NamespaceKind::User) || context.host.in_user_namespace;
+    context.init(
+        flag,
+        InitOp::OverlayRoot {
+            slot,
+            layer,
+            user_xattrs,
+        },
+    );
+}
+
+/// Root of the container on the host, when the runtime may give files away.
+fn owner_of_layer(context: &Context<'_>) -> Option<(u32, u32)> {
+    let linux = context.linux()?;
+    if context.host.effective_uid != 0 {
+        return None;
+    }
+    let root_of = |mappings: &Option<Vec<LinuxIdMapping>>| {
+        let mut maps = mappings.iter().flatten();
+        let map = maps.find(|map| map.container_id() == 0)?;
+        Some(map.host_id())
+    };
+    Some((
+        root_of(linux.uid_mappings())?,
+        root_of(linux.gid_mappings())?,
+    ))
 }
 
 /// `linux.rootfsPropagation`

@@ -34,6 +34,14 @@ pub(super) fn say(op: &InitOp, sources: &Sources<'_>) -> String {
         InitOp::AttachRoot { slot } => {
             format!("attach the tree of {}", sources.get(*slot).path)
         }
+        InitOp::OverlayRoot { slot, layer, .. } => {
+            let layer = match layer {
+                Some(layer) => format!("{}/upper, which stays", sources.get(*layer).path),
+                None => "memory, gone with the container".to_owned(),
+            };
+            let root = sources.get(*slot).path;
+            format!("make a root of {root}, which stays as it is, and a layer in {layer}")
+        }
         InitOp::OpenRootInPlace => "open the root where it is".to_owned(),
         InitOp::Mount(mount) => say_mount(mount, sources),
         InitOp::Unmount { target, .. } => format!("take away what is mounted on {target}"),

@@ -129,7 +129,7 @@ fn say_sets(sets: &CapabilitySets) -> String {
 }
 
 /// `CHOWN KILL`, `none`, `all 41`.
-fn say_capabilities(mask: u64) -> String {
+pub(super) fn say_capabilities(mask: u64) -> String {
     let all = (1 << CAPABILITIES.len()) - 1;
     if mask & all == all {
         return format!("all {}", CAPABILITIES.len());

@@ -28,6 +28,7 @@ impl<'a> Sources<'a> {
             let (slot, path, recursive) = match &step.op {
                 ParentOp::OpenNamespace { slot, path, .. } => (slot, path.as_str(), false),
                 ParentOp::OpenRoot { slot, path } => (slot, path.as_str(), true),
+                ParentOp::OpenLayer { slot, path, .. } => (slot, path.as_str(), false),
                 ParentOp::OpenMountSource {
                     slot,
                     path,
@@ -62,6 +63,9 @@ pub(super) fn say(op: &ParentOp) -> String {
         }
         ParentOp::OpenRoot { path, .. } => {
             format!("clone the mount tree of {path}, detached, with all below it")
+        }
+        ParentOp::OpenLayer { path, .. } => {
+            format!("make {path} where it is missing, and clone its tree, detached")
         }
         ParentOp::OpenMountSource { .. } => say_source(op),
         ParentOp::OpenHostDevice {

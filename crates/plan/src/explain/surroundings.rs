@@ -178,7 +178,7 @@ fn short_name(directory: &CgroupDirectory) -> &str {
 }
 
 /// `memory.max = 536870912`
-fn say_setting(setting: &Setting, directory: Option<&CgroupDirectory>) -> String {
+pub(super) fn say_setting(setting: &Setting, directory: Option<&CgroupDirectory>) -> String {
     let file = match directory {
         Some(directory) if !directory.v2 => format!("{}/{}", short_name(directory), setting.file),
         _ => setting.file.clone(),

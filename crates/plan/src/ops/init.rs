@@ -97,6 +97,16 @@ pub enum InitOp {
         /// From `ParentOp::OpenRoot`.
         slot: Slot,
     },
+    /// The same with a writable layer above it: an overlay of both is the root.
+    OverlayRoot {
+        /// From `ParentOp::OpenRoot`.
+        slot: Slot,
+        /// From `ParentOp::OpenLayer`; a new tmpfs where there is none.
+        layer: Option<Slot>,
+        /// In a user namespace overlayfs may keep its notes in `user.*` attributes only
+        /// (Linux 5.11).
+        user_xattrs: bool,
+    },
     /// Opens the root without a mount namespace of its own.
     OpenRootInPlace,
     /// One of `mounts`.
@@ -204,9 +214,10 @@ impl InitOp {
             | Self::SetKeyLabel(_)
             | Self::NewSessionKeyring { .. } => InitPhase::Enter,
             Self::BringUpLoopback | Self::AwaitNetDevices => InitPhase::Network,
-            Self::SetRootPropagation(_) | Self::AttachRoot { .. } | Self::OpenRootInPlace => {
-                InitPhase::Root
-            }
+            Self::SetRootPropagation(_)
+            | Self::AttachRoot { .. }
+            | Self::OverlayRoot { .. }
+            | Self::OpenRootInPlace => InitPhase::Root,
             Self::Mount(_) | Self::Unmount { .. } => InitPhase::Mounts,
             Self::MakeDevice(_) | Self::MakeLink { .. } => InitPhase::Devices,
             Self::AwaitHooks | Self::RunHook(_) => InitPhase::Hooks,

@@ -40,6 +40,16 @@ pub enum ParentOp {
         /// Absolute path on the host; must not be a symlink.
         path: String,
     },
+    /// Makes the directory of a writable layer where there is none, and clones the tree
+    /// of it, detached.
+    OpenLayer {
+        /// Where it goes.
+        slot: Slot,
+        /// Absolute path on the host.
+        path: String,
+        /// Uid and gid that are root in the container, where that is not the caller.
+        owner: Option<(u32, u32)>,
+    },
     /// Clones a bind source, detached.
     OpenMountSource {
         /// Where it goes.
@@ -163,6 +173,7 @@ impl ParentOp {
         match self {
             Self::OpenNamespace { .. }
             | Self::OpenRoot { .. }
+            | Self::OpenLayer { .. }
             | Self::OpenMountSource { .. }
             | Self::OpenHostDevice { .. }
             | Self::OpenProcfs { .. }

@@ -218,7 +218,7 @@ fn value_of(text: &str, kind: Kind) -> Result<Value, &'static str> {
 
 /// `512m`, `1.5GiB`, `1048576`, `-1`: units are powers of 1024, as everywhere in
 /// container tools.
-fn bytes(text: &str) -> Option<i64> {
+pub(crate) fn bytes(text: &str) -> Option<i64> {
     if let Ok(number) = text.parse() {
         return Some(number);
     }

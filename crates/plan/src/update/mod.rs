@@ -23,6 +23,7 @@ use crate::spec::{self, path_text};
 use crate::{ConfigPath, Errors, HostFacts, PlanError, Request, ResctrlGroup, Spec, Warning};
 
 use flags::Named;
+pub(crate) use flags::bytes;
 
 /// An `update`, without the container's `config.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

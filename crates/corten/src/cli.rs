@@ -65,7 +65,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Options before the command.
+// Options before the command.
 #[derive(Debug, Args)]
 pub struct Global {
     /// Directory that holds the state of containers (default: /run/corten, or
@@ -184,6 +184,8 @@ impl Rootless {
     }
 }
 
+// The doc comment of a struct with options would replace that of its variant here in
+// the help of the command: those are plain comments.
 /// One command. Its options are defined only when it is the one that was asked
 /// for: the definitions of all fill a third of the memory that `state` touches.
 #[derive(Debug, Subcommand)]
@@ -276,7 +278,7 @@ impl Command {
     }
 }
 
-/// `corten start`
+// `corten start`
 #[derive(Debug, Args)]
 pub struct Start {
     /// Name of the container
@@ -284,7 +286,7 @@ pub struct Start {
     pub id: String,
 }
 
-/// `corten state`
+// `corten state`
 #[derive(Debug, Args)]
 pub struct State {
     /// Name of the container
@@ -292,7 +294,7 @@ pub struct State {
     pub id: String,
 }
 
-/// `corten kill`
+// `corten kill`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -317,7 +319,7 @@ pub struct Kill {
     pub regex: bool,
 }
 
-/// `corten delete`
+// `corten delete`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -337,7 +339,7 @@ pub struct Delete {
     pub regex: bool,
 }
 
-/// `corten list`
+// `corten list`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -364,7 +366,7 @@ pub enum ListFormat {
     Json,
 }
 
-/// `corten exec`
+// `corten exec`
 #[derive(Debug, Args)]
 #[command(
     override_usage = "corten exec [OPTIONS] ID COMMAND [ARGUMENTS]...\n       \
@@ -452,7 +454,7 @@ pub struct Exec {
     pub words: Vec<String>,
 }
 
-/// `corten ps`
+// `corten ps`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -472,7 +474,7 @@ pub struct Ps {
     pub words: Vec<String>,
 }
 
-/// `corten pause`
+// `corten pause`
 #[derive(Debug, Args)]
 pub struct Pause {
     /// Name of the container
@@ -480,7 +482,7 @@ pub struct Pause {
     pub id: String,
 }
 
-/// `corten resume`
+// `corten resume`
 #[derive(Debug, Args)]
 pub struct Resume {
     /// Name of the container
@@ -488,7 +490,7 @@ pub struct Resume {
     pub id: String,
 }
 
-/// `corten mounts`
+// `corten mounts`
 #[derive(Debug, Args)]
 pub struct Mounts {
     /// What is to become of them.
@@ -496,7 +498,7 @@ pub struct Mounts {
     pub change: MountsChange,
 }
 
-/// `corten mounts add` and `corten mounts remove`
+// `corten mounts add` and `corten mounts remove`
 #[derive(Debug, Subcommand)]
 pub enum MountsChange {
     /// Mount what FILE lists, all of it or nothing
@@ -514,7 +516,7 @@ impl MountsChange {
     }
 }
 
-/// What both take.
+// What both take.
 #[derive(Debug, Args)]
 pub struct MountsList {
     /// Name of the container
@@ -527,7 +529,7 @@ pub struct MountsList {
     pub file: String,
 }
 
-/// `corten events`
+// `corten events`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -548,11 +550,11 @@ pub struct Events {
     pub stats: bool,
 }
 
-/// `corten features`
+// `corten features`
 #[derive(Debug, Args)]
 pub struct Features {}
 
-/// `corten info`
+// `corten info`
 #[derive(Debug, Args)]
 pub struct Info {}
 

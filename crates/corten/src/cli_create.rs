@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// What `create` and `run` have in common.
+// What `create` and `run` have in common.
 #[derive(Debug, Args)]
 pub struct Container {
     /// Name of the new container, unique on this machine
@@ -58,7 +58,7 @@ pub struct Container {
     pub timings: Option<String>,
 }
 
-/// `corten create`
+// `corten create`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -74,7 +74,7 @@ pub struct Create {
     no_subreaper: bool,
 }
 
-/// `corten run`
+// `corten run`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

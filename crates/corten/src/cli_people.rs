@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::ListFormat;
 
-/// `corten stats`
+// `corten stats`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +31,7 @@ pub struct Stats {
     pub format: ListFormat,
 }
 
-/// `corten logs`
+// `corten logs`
 #[derive(Debug, Args)]
 pub struct Logs {
     /// Name of the container
@@ -39,7 +39,7 @@ pub struct Logs {
     pub id: String,
 }
 
-/// `corten doctor`
+// `corten doctor`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -54,7 +54,7 @@ pub struct Doctor {
     pub format: ExplainFormat,
 }
 
-/// `corten completion`
+// `corten completion`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -79,7 +79,7 @@ pub enum Shell {
     Fish,
 }
 
-/// `corten explain`
+// `corten explain`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args, ValueEnum};
 
-/// `corten spec`
+// `corten spec`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without any of the options that describe a container the file is the one to start from
@@ -33,7 +33,7 @@ pub struct Spec {
     pub wishes: Wishes,
 }
 
-/// The container in options.
+// The container in options.
 #[derive(Debug, Clone, Args)]
 pub struct Wishes {
     /// Root file system (default: rootfs in the bundle)

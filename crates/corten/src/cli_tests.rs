@@ -180,6 +180,18 @@ fn the_definition_is_sound() {
     Cli::command().debug_assert();
 }
 
+#[test]
+fn the_help_of_a_command_says_what_it_does() {
+    let about = |command: &Command| command.get_about().map(ToString::to_string);
+    let (early, late) = (Cli::command(), program());
+    for command in early.get_subcommands() {
+        let name = command.get_name();
+        let built = late.find_subcommand(name).unwrap();
+        assert!(about(command).is_some(), "{name}");
+        assert_eq!(about(command), about(built), "{name}");
+    }
+}
+
 fn parse(line: &str) -> Cli {
     let words = std::iter::once("corten").chain(line.split(' '));
     Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"))

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// `corten update`
+// `corten update`
 #[derive(Debug, Args)]
 pub struct Update {
     /// Name of the container

@@ -8,6 +8,7 @@ mod cgroups;
 mod command_line;
 mod concurrent;
 mod devices;
+mod engine_words;
 mod engines;
 mod events;
 mod exec;

@@ -6,12 +6,25 @@ use crate::report::{self, CommandError};
 use crate::table;
 use libcontainer::{Entry, StateReport, Store};
 
+/// `ENOENT`
+const NOT_FOUND: i32 = 2;
+
 /// Lists all containers. One that cannot be read is listed for people, so that
 /// they can delete it, and left out for programs, which would not understand it.
 pub fn list(global: &Global, args: &List) -> Result<(), CommandError> {
-    let entries = match Store::open(&root(global)?)? {
-        Some(store) => libcontainer::list(&store)?,
-        None => Vec::new(),
+    let root = root(global)?;
+    let entries = match (Store::open(&root)?, &global.root) {
+        (Some(store), _) => libcontainer::list(&store)?,
+        (None, None) => Vec::new(),
+        // An empty list would hide that the name is wrong.
+        (None, Some(_)) => {
+            return Err(CommandError::File {
+                argument: "--root",
+                doing: "open",
+                path: root,
+                source: std::io::Error::from_raw_os_error(NOT_FOUND),
+            });
+        }
     };
     for entry in &entries {
         if let Entry::Broken { id, problem } = entry {

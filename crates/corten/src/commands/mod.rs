@@ -24,6 +24,7 @@ mod state;
 mod stats;
 mod update;
 
+use std::path::{Component, Path};
 use std::process::ExitCode;
 
 use crate::cli::{Command, Global};
@@ -72,13 +73,23 @@ fn root(global: &Global) -> Result<String, CommandError> {
         ));
     };
     // Every directory in it would be taken for a container, and `delete` deletes.
-    if root.bytes().all(|byte| byte == b'/') {
+    if root.is_empty() || std::path::absolute(root).is_ok_and(|path| is_top(&path)) {
         return Err(CommandError::Argument {
             argument: "--root",
             problem: format!("a directory for the state of containers is wanted, found {root:?}"),
         });
     }
     Ok(root.clone())
+}
+
+/// Whether a path names the top of the file system, as `/.` and `/a/..` do.
+fn is_top(path: &Path) -> bool {
+    let depth = path.components().fold(0_usize, |depth, part| match part {
+        Component::Normal(_) => depth + 1,
+        Component::ParentDir => depth.saturating_sub(1),
+        _ => depth,
+    });
+    depth == 0
 }
 
 /// The state of an existing container: without a root there is none.

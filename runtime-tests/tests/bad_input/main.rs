@@ -7,6 +7,7 @@ mod command_line;
 mod document;
 mod refused;
 mod resources;
+mod types;
 mod update;
 mod values;
 

@@ -31,4 +31,18 @@ broken! {
     cgroups_path_with_nul: ["linux.cgroupsPath"] c => c.set("/linux/cgroupsPath", json!("/a\u{0}b"));
     cgroups_path_number: ["linux.cgroupsPath"] c => c.set("/linux/cgroupsPath", json!(5));
     resources_a_list: ["linux.resources"] c => c.set("/linux/resources", json!(["memory"]));
+    memory_limit_below_unlimited: ["linux.resources.memory.limit", "-2"] c => c.set("/linux/resources/memory", json!({"limit": -2}));
+    memory_reservation_below_unlimited: ["linux.resources.memory.reservation", "-2"] c => c.set("/linux/resources/memory", json!({"reservation": -2}));
+    memory_kernel_tcp_below_unlimited: ["linux.resources.memory.kernelTCP", "-2"] c => c.set("/linux/resources/memory", json!({"kernelTCP": -2}));
+    cpu_burst_above_the_quota: ["linux.resources.cpu.burst"] c => c.set("/linux/resources/cpu", json!({"quota": 10_000, "period": 100_000, "burst": 20_000}));
+    cpu_idle_two: ["linux.resources.cpu.idle", "2"] c => c.set("/linux/resources/cpu", json!({"idle": 2}));
+    cpu_realtime_above_the_period: ["linux.resources.cpu.realtime"] c => c.set("/linux/resources/cpu", json!({"realtimeRuntime": 20_000, "realtimePeriod": 10_000}));
+    cpuset_no_such_node: ["linux.resources.cpu.mems"] c => c.set("/linux/resources/cpu", json!({"mems": "1000"}));
+    block_weight_of_a_device: ["linux.resources.blockIO.weightDevice[0]"] c => c.set("/linux/resources/blockIO", json!({"weightDevice": [{"major": 8, "minor": 0, "weight": 5000}]}));
+    block_rate_of_no_device: ["linux.resources.blockIO.throttleReadBpsDevice[0]"] c => c.set("/linux/resources/blockIO", json!({"throttleReadBpsDevice": [{"major": 4000, "minor": 77, "rate": 1}]}));
+    network_class_too_large: ["linux.resources.network.classID", "4294967296"] c => c.set("/linux/resources/network", json!({"classID": 4_294_967_296_u64}));
+    network_class_without_the_controller: ["linux.resources.network.classID", "cgroup"] c => c.set("/linux/resources/network", json!({"classID": 1}));
+    network_priority_without_the_controller: ["linux.resources.network.priorities", "cgroup"] c => c.set("/linux/resources/network", json!({"priorities": [{"name": "lo", "priority": 1}]}));
+    rdma_without_the_controller: ["linux.resources.rdma", "rdma"] c => c.set("/linux/resources/rdma", json!({"mlx5_1": {"hcaHandles": 1}}));
+    device_rule_number: ["linux.resources.devices[1].major", "-2"] c => c.push("/linux/resources/devices", json!({"allow": true, "type": "c", "major": -2, "minor": 3, "access": "r"}));
 }

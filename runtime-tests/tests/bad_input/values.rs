@@ -191,4 +191,15 @@ broken! {
     net_device_without_network: ["linux.netDevices", "network namespace"] c => c.without_namespace("network").set("/linux/netDevices", json!({"nosuchdev0": {}}));
     annotation_without_a_key: ["annotations"] c => c.set("/annotations", json!({"": "x"}));
     annotation_number: ["annotations"] c => c.set("/annotations", json!({"a": 1}));
+    namespace_path_relative: ["linux.namespaces[5].path", "absolute"] c => c.join_namespace("network", "proc/self/ns/net");
+    time_offset_of_another_clock: ["linux.timeOffsets", "realtime"] c => c.push("/linux/namespaces", json!({"type": "time"})).set("/linux/timeOffsets", json!({"realtime": {"secs": 1}}));
+    masked_path_relative: ["linux.maskedPaths[0]"] c => c.set("/linux/maskedPaths", json!(["proc/kcore"]));
+    personality_flag: ["linux.personality.flags", "ADDR_NO_RANDOMIZE"] c => c.set("/linux/personality", json!({"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"]}));
+    memory_policy_flag_unknown: ["linux.memoryPolicy.flags[0]", "MPOL_F_NOPE"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NOPE"]}));
+    seccomp_default_errno_of_an_action_without: ["linux.seccomp.defaultErrnoRet"] c => c.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}));
+    seccomp_listener_relative: ["linux.seccomp.listenerPath"] c => c.set("/linux/seccomp", rule(json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]))).set("/linux/seccomp/listenerPath", json!("agent"));
+    scheduler_deadline_before_the_runtime: ["process.scheduler.deadline", "50000000"] c => c.set("/process/scheduler", json!({"policy": "SCHED_DEADLINE", "runtime": 50_000_000, "deadline": 10_000_000, "period": 100_000_000}));
+    console_size_negative: ["process.consoleSize.width", "-1"] c => c.set("/process/consoleSize", json!({"height": 24, "width": -1}));
+    mount_type_of_a_bind_without_the_option: ["mounts[7]"] c => c.mount("/mnt", "bind", "/tmp", &[]);
+    propagation_twice: ["linux.rootfsPropagation"] c => c.set("/linux/rootfsPropagation", json!("shared,slave"));
 }

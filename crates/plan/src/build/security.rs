@@ -86,8 +86,10 @@ fn add_personality(context: &mut Context<'_>) {
         return;
     };
     if personality.flags().as_ref().is_some_and(|f| !f.is_empty()) {
+        // An unsupported value, which MUST be an error; the peers warn.
         let at = ConfigPath::new("linux.personality.flags");
-        context.warn(at, "the spec defines no flags yet, so they are ignored");
+        let text = "the specification defines no flags (leave the list out)";
+        context.problem(PlanError::unsupported(at, text));
     }
     if personality.domain() == oci_spec::runtime::LinuxPersonalityDomain::PerLinux32 {
         let from = ConfigPath::new("linux.personality.domain");

@@ -194,7 +194,7 @@ broken! {
     namespace_path_relative: ["linux.namespaces[5].path", "absolute"] c => c.join_namespace("network", "proc/self/ns/net");
     time_offset_of_another_clock: ["linux.timeOffsets", "realtime"] c => c.push("/linux/namespaces", json!({"type": "time"})).set("/linux/timeOffsets", json!({"realtime": {"secs": 1}}));
     masked_path_relative: ["linux.maskedPaths[0]"] c => c.set("/linux/maskedPaths", json!(["proc/kcore"]));
-    personality_flag: ["linux.personality.flags", "ADDR_NO_RANDOMIZE"] c => c.set("/linux/personality", json!({"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"]}));
+    personality_flag: ["linux.personality.flags[0]", "ADDR_NO_RANDOMIZE"] c => c.set("/linux/personality", json!({"domain": "LINUX", "flags": ["ADDR_NO_RANDOMIZE"]}));
     memory_policy_flag_unknown: ["linux.memoryPolicy.flags[0]", "MPOL_F_NOPE"] c => c.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_NOPE"]}));
     seccomp_default_errno_of_an_action_without: ["linux.seccomp.defaultErrnoRet"] c => c.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 1}));
     seccomp_listener_relative: ["linux.seccomp.listenerPath"] c => c.set("/linux/seccomp", rule(json!([{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]))).set("/linux/seccomp/listenerPath", json!("agent"));

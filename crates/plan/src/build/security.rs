@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use oci_spec::runtime::{LinuxSeccomp, Process};
 
 use super::{Context, annotations};
+use crate::error::quote;
 use crate::spec::path_text;
 use crate::{ConfigPath, LastOp, PlanError, SeccompListener};
 
@@ -85,10 +86,10 @@ fn add_personality(context: &mut Context<'_>) {
     let Some(personality) = linux.and_then(|l| l.personality().as_ref()) else {
         return;
     };
-    if personality.flags().as_ref().is_some_and(|f| !f.is_empty()) {
+    if let Some(flag) = personality.flags().iter().flatten().next() {
         // An unsupported value, which MUST be an error; the peers warn.
-        let at = ConfigPath::new("linux.personality.flags");
-        let text = "the specification defines no flags (leave the list out)";
+        let at = ConfigPath::new("linux.personality.flags").index(0);
+        let text = format!("{}: the specification defines no flags", quote(flag));
         context.problem(PlanError::unsupported(at, text));
     }
     if personality.domain() == oci_spec::runtime::LinuxPersonalityDomain::PerLinux32 {

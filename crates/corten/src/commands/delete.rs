@@ -7,6 +7,7 @@ use libcontainer::{Error, Store};
 
 /// Deletes a container, or with `--regex` many. With `--force` one that does not exist
 /// is no error: an engine cleans up like that after a failed `create`.
+#[inline(never)]
 pub fn delete(global: &Global, args: &Delete) -> Result<(), CommandError> {
     if !args.regex {
         check_id(&args.id)?;

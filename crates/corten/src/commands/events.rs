@@ -6,6 +6,7 @@ use crate::report::{self, CommandError, Reader};
 use libcontainer::{Event, EventStream};
 
 /// Prints events, a line each, until the container ends or nobody reads them.
+#[inline(never)]
 pub fn events(global: &Global, args: &Events) -> Result<(), CommandError> {
     let store = existing(global, &args.id)?;
     if args.stats {

@@ -12,6 +12,7 @@ use libcontainer::{Error, ExecOptions, ExecTarget};
 
 /// Runs a process in a container; in the foreground the exit status is that of
 /// the process, or 128 + the signal that ended it.
+#[inline(never)]
 pub fn exec(global: &Global, args: Exec) -> Result<ExitCode, CommandError> {
     let Some((id, command)) = args.words.split_first() else {
         return Ok(ExitCode::SUCCESS);

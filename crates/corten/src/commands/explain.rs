@@ -24,6 +24,7 @@ struct Subject {
 }
 
 /// Prints what a configuration will do, or every problem it has. Nothing is made.
+#[inline(never)]
 pub fn explain(global: &Global, args: &Explain) -> Result<(), CommandError> {
     let subject = match &args.id {
         Some(id) => of_container(global, id)?,

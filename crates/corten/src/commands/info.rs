@@ -12,6 +12,7 @@ struct Info {
 }
 
 /// Prints what plans are made from beside a configuration: for bug reports.
+#[inline(never)]
 pub fn info() -> Result<(), CommandError> {
     let info = Info {
         version: env!("CARGO_PKG_VERSION"),

@@ -6,6 +6,7 @@ use crate::report::CommandError;
 use libcontainer::{Error, Store};
 
 /// Sends a signal to a container, or with `--regex` to all that run of many.
+#[inline(never)]
 pub fn kill(global: &Global, args: &Kill) -> Result<(), CommandError> {
     let number = libcontainer::signal_number(&args.signal);
     let number = number.ok_or_else(|| CommandError::UnknownSignal(args.signal.clone()))?;

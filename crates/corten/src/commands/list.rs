@@ -11,6 +11,7 @@ const NOT_FOUND: i32 = 2;
 
 /// Lists all containers. One that cannot be read is listed for people, so that
 /// they can delete it, and left out for programs, which would not understand it.
+#[inline(never)]
 pub fn list(global: &Global, args: &List) -> Result<(), CommandError> {
     let root = root(global)?;
     let entries = match (Store::open(&root)?, &global.root) {

@@ -35,6 +35,9 @@ use libcontainer::{Error, Store, default_root};
 ///
 /// # Errors
 /// Why it failed; [`crate::report::failure_of`] is the exit status.
+///
+/// The commands are never inlined: the code of one would lie between that of the others,
+/// and each window of the program file that is touched costs a page fault.
 pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandError> {
     match command {
         Command::Create(args) => create::create(global, args)?,

@@ -8,6 +8,7 @@ use crate::report::{self, CommandError};
 
 /// Shows the processes of a container: their pids, or the rows that the host's
 /// ps(1) has for them.
+#[inline(never)]
 pub fn ps(global: &Global, args: &Ps) -> Result<(), CommandError> {
     let Some((id, options)) = args.words.split_first() else {
         return Ok(());

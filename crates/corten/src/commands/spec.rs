@@ -8,6 +8,7 @@ use crate::cli::{Network, Spec, Wishes};
 use crate::report::CommandError;
 
 /// Writes a config.json to start from; never over one that is there.
+#[inline(never)]
 pub fn spec(args: &Spec) -> Result<(), CommandError> {
     let path = Path::new(&args.bundle).join(&args.file);
     let path = path.to_string_lossy().into_owned();

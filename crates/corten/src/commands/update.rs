@@ -7,6 +7,7 @@ use crate::cli::{Global, Update};
 use crate::report::CommandError;
 
 /// Changes the limits of a container.
+#[inline(never)]
 pub fn update(global: &Global, args: Update) -> Result<(), CommandError> {
     let store = existing(global, &args.id)?;
     Ok(libcontainer::update(&store, &request(args)?)?)

@@ -18,7 +18,10 @@ const CHUNK_BYTES: usize = 8 * 1024;
 pub fn read_to_end(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     loop {
-        content.reserve(CHUNK_BYTES);
+        // The read that finds the end needs no second chunk.
+        if content.capacity() - content.len() < CHUNK_BYTES / 2 {
+            content.reserve(CHUNK_BYTES);
+        }
         let read =
             retry_on_intr(|| rustix::io::read(fd, rustix::buffer::spare_capacity(&mut content)))
                 .map_err(|e| Error::new(e, format!("read({})", fd.as_raw_fd())))?;

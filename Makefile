@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance abuse defences undefended engines mutation matrix matrix-page bench bench-page man install clean build-deps test-deps help
+.PHONY: build release demo test lint fmt conformance abuse defences undefended engines mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -51,6 +51,10 @@ conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc te
 engines: test-deps ## container engines (podman, Docker, containerd, buildah) driving corten, each beside another runtime
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
+
+handbook: test-deps ## packaging, and every command of the documentation, run as written
+	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW=host $(CARGO) test --locked -p runtime-tests --test handbook -- $(ARGS)
 
 mutation: test-deps ## breaks the runtime under each conformance test in turn: the test must notice
 	$(CARGO) build --locked --profile fast -p corten
@@ -103,13 +107,30 @@ man: build-deps ## man pages and completions in target/assets
 	$(CARGO) run --locked -q -p corten --example assets -- target/assets
 	@ls target/assets/*
 
-install: release man ## into PREFIX (/usr/local)
-	install -D -m 755 $(OUT)/release/corten $(DESTDIR)$(PREFIX)/sbin/corten
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 target/assets/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
-	install -D -m 644 target/assets/completions/corten.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/corten
-	install -D -m 644 target/assets/completions/_corten $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_corten
-	install -D -m 644 target/assets/completions/corten.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/corten.fish
+# What is installed and packaged; PROFILE=fast builds in seconds what PROFILE=release
+# builds in minutes.
+PROFILE ?= release
+BINARIES = $(OUT)/$(PROFILE)
+ASSETS   = target/assets
+export DESTDIR PREFIX
+
+binaries: build-deps
+	$(CARGO) build --locked --profile $(PROFILE) -p corten -p containerd-shim-corten
+
+install: binaries man ## into PREFIX (/usr/local), below DESTDIR if that is set
+	scripts/install-files install $(BINARIES) $(ASSETS)
+
+uninstall: ## takes away what `make install` installed
+	scripts/install-files uninstall $(BINARIES) $(ASSETS)
+
+deb: binaries man ## a Debian package in target/dist
+	scripts/make-deb $(BINARIES) $(ASSETS) target/dist
+
+dist: binaries man ## a release in target/dist: archives, checksums, bill of materials
+	scripts/make-dist $(BINARIES) $(ASSETS) target/dist
+
+screenshots: build ## docs/screenshots, from a real terminal
+	scripts/screenshots.py $(OUT)/fast/corten docs/screenshots
 
 clean: ## removes what was built
 	$(CARGO) clean

@@ -1,0 +1,266 @@
+//! Installed, used, removed: by `make` and as a Debian package, both below a directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use runtime_tests::{Case, convention, skip};
+use serde_json::Value;
+
+const CHAPTER: &str = "packaging";
+
+/// Where corten and its shim are, and what `make man` writes.
+fn built(case: &Case) -> (PathBuf, PathBuf) {
+    let binaries = Path::new(case.runtime_path())
+        .parent()
+        .expect("a directory")
+        .to_owned();
+    if !binaries.join("containerd-shim-corten-v2").exists() {
+        skip("the shim was not built beside corten (cargo build -p containerd-shim-corten)");
+    }
+    let assets = crate::repository().join("target/assets");
+    if !assets.join("man/corten.1").exists() {
+        case.program("make")
+            .args(["man"])
+            .directory(&crate::repository())
+            .run()
+            .ok();
+    }
+    (binaries, assets)
+}
+
+fn script(case: &Case, name: &str, words: &[&str], destination: &Path) -> String {
+    let program = crate::repository().join("scripts").join(name);
+    case.program(&program.to_string_lossy())
+        .args(words)
+        .directory(&crate::repository())
+        .env("DESTDIR", &destination.to_string_lossy())
+        .env("PREFIX", "/usr/local")
+        // What is tested is not how small it gets: a debug build takes xz a minute.
+        .env("DPKG_DEB_COMPRESSOR_TYPE", "none")
+        .run()
+        .ok()
+        .stdout
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[convention("`make install` puts a program that runs, `make uninstall` takes all of it away.")]
+fn install_and_uninstall(case: &mut Case) {
+    case.only_corten();
+    let (binaries, assets) = built(case);
+    let root = case.directory.join("root");
+    let words = |verb| {
+        [
+            verb,
+            &*binaries.to_string_lossy(),
+            &*assets.to_string_lossy(),
+        ]
+        .map(str::to_owned)
+    };
+    let run = |verb| {
+        let words = words(verb);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        script(case, "install-files", &words, &root);
+    };
+    run("install");
+    let corten = root.join("usr/local/sbin/corten");
+    case.program(&corten.to_string_lossy())
+        .args(["--version"])
+        .run()
+        .ok();
+    let shim = root.join("usr/local/bin/containerd-shim-corten-v2");
+    case.program(&shim.to_string_lossy())
+        .args(["-v"])
+        .run()
+        .ok();
+    for file in [
+        "share/man/man1/corten-stats.1",
+        "share/bash-completion/completions/corten",
+        "share/doc/corten/contrib/podman/corten.conf",
+        "share/doc/corten/docs/errors.md",
+    ] {
+        assert!(root.join("usr/local").join(file).exists(), "{file}");
+    }
+    run("uninstall");
+    assert_eq!(files(&root), Vec::<PathBuf>::new());
+}
+
+#[convention("The Debian package installs, is whole, runs, and leaves nothing when it is purged.")]
+fn debian_package(case: &mut Case) {
+    case.only_corten();
+    if !Path::new("/usr/bin/dpkg-deb").exists() {
+        skip("no dpkg on this machine");
+    }
+    let (binaries, assets) = built(case);
+    let out = case.directory.join("out");
+    let words = [&binaries, &assets, &out].map(|path| path.to_string_lossy().into_owned());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let package = script(case, "make-deb", &words, Path::new(""));
+    let package = package.trim();
+    let listing = case
+        .program("dpkg-deb")
+        .args(["--contents", package])
+        .run()
+        .ok()
+        .stdout;
+    for line in listing.lines() {
+        assert!(line.contains(" root/root "), "{line}");
+        assert!(
+            !line.contains("/etc/"),
+            "no configuration of others is touched: {line}"
+        );
+    }
+    let root = case.directory.join("debian");
+    let state = root.join("var/lib/dpkg");
+    for directory in ["info", "updates", "triggers"] {
+        fs::create_dir_all(state.join(directory)).expect("dpkg's directories");
+    }
+    for file in ["status", "available"] {
+        fs::write(state.join(file), "").expect("dpkg's files");
+    }
+    let option = format!("--root={}", root.display());
+    let bundle = case.bundle();
+    let id = case.id();
+    let case = &*case;
+    let dpkg = |words: &[&str]| {
+        case.program("dpkg")
+            .args([option.as_str()])
+            .args(words.iter().copied())
+            .run()
+            .ok()
+            .stdout
+    };
+    dpkg(&["--install", package]);
+    assert!(dpkg(&["--status", "corten"]).contains("Status: install ok installed"));
+    assert_eq!(dpkg(&["--verify", "corten"]), "", "files are as packaged");
+    let corten = root.join("usr/sbin/corten").to_string_lossy().into_owned();
+    case.program(&corten).args(["--version"]).run().ok();
+    // It makes a container from where it was installed.
+    fs::remove_file(bundle.path.join("config.json")).ok();
+    let path = bundle.path.to_string_lossy();
+    case.program(&corten)
+        .args(["spec", "--bundle", &path, "--args", "echo", "hello"])
+        .run()
+        .ok();
+    let finished = case
+        .program(&corten)
+        .args([
+            "--root",
+            &case.state_root().to_string_lossy(),
+            "run",
+            "--bundle",
+            &path,
+            &id,
+        ])
+        .run()
+        .ok();
+    assert_eq!(finished.stdout, "hello\n");
+    dpkg(&["--purge", "corten"]);
+    assert_eq!(files(&root.join("usr")), Vec::<PathBuf>::new());
+}
+
+#[convention("The bill of materials names what is linked in, and nothing that only tests use.")]
+fn bill_of_materials(case: &mut Case) {
+    case.only_corten();
+    let text = script(case, "sbom.py", &[], Path::new(""));
+    assert_eq!(
+        text,
+        script(case, "sbom.py", &[], Path::new("")),
+        "the same twice"
+    );
+    let bill: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(bill["bomFormat"], "CycloneDX");
+    let components = bill["components"].as_array().expect("components");
+    let names: Vec<&str> = components
+        .iter()
+        .filter_map(|c| c["name"].as_str())
+        .collect();
+    for name in [
+        "corten",
+        "containerd-shim-corten",
+        "rustix",
+        "serde_json",
+        "clap",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    for name in [
+        "insta",
+        "proptest",
+        "tempfile",
+        "runtime-tests",
+        "serde_derive",
+    ] {
+        assert!(!names.contains(&name), "{name}");
+    }
+    for component in components {
+        assert!(
+            component["licenses"][0]["expression"].is_string(),
+            "{component}"
+        );
+    }
+}
+
+#[convention("Snippets for engines are in the form that their engines read.")]
+fn snippets(case: &mut Case) {
+    case.only_corten();
+    let contrib = crate::repository().join("contrib");
+    let read = |file: &str| fs::read_to_string(contrib.join(file)).expect(file);
+    let docker: Value = serde_json::from_str(&read("docker/daemon.json")).expect("JSON");
+    assert!(docker["runtimes"]["corten"]["path"].is_string());
+    for file in [
+        "podman/corten.conf",
+        "containerd/corten.toml",
+        "crio/50-corten.conf",
+    ] {
+        let table: toml::Table = read(file).parse().expect(file);
+        assert!(!table.is_empty(), "{file}");
+    }
+    if !Path::new("/usr/bin/podman").exists() {
+        return;
+    }
+    // podman itself reads it, and finds the runtime by its name.
+    let snippet = read("podman/corten.conf").replace("/usr/sbin/corten", case.runtime_path());
+    let file = case.directory.join("corten.conf");
+    fs::write(&file, snippet).expect("snippet");
+    let storage = case
+        .directory
+        .join("storage")
+        .to_string_lossy()
+        .into_owned();
+    let finished = case
+        .program("podman")
+        .env("CONTAINERS_CONF", &file.to_string_lossy())
+        .args([
+            "--root",
+            &storage,
+            "--runroot",
+            &format!("{storage}-run"),
+            "--storage-driver",
+            "vfs",
+        ])
+        .args([
+            "--runtime",
+            "corten",
+            "info",
+            "--format",
+            "{{.Host.OCIRuntime.Name}}",
+        ])
+        .run()
+        .ok();
+    assert_eq!(finished.stdout, "corten\n");
+}

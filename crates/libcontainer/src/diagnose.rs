@@ -1,5 +1,7 @@
 //! Looks around after a failure: costs nothing on the happy path.
 
+pub(crate) mod program;
+
 use std::os::fd::AsFd;
 
 use kernel::process::ExitStatus;
@@ -42,6 +44,12 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
         (ParentOp::WriteIdMap { .. }, Errno::PERM) => {
             "the caller may map only its own id, and the ids that /etc/subuid and /etc/subgid grant"
         }
+        (ParentOp::OpenRoot { .. }, Errno::NOENT | Errno::NOTDIR) => {
+            "root.path must name a directory with the container's root file system; a relative path counts from the bundle"
+        }
+        (ParentOp::OpenRoot { .. } | ParentOp::OpenMountSource { .. }, Errno::NOSPC) => {
+            "sysctl fs.mount-max limits the number of mounts"
+        }
         (ParentOp::OpenRoot { .. }, Errno::LOOP) => {
             "root.path must name the directory itself, not a symlink to it"
         }
@@ -83,6 +91,10 @@ pub(crate) fn init_hint(op: &InitOp, error: &kernel::Error) -> Option<String> {
         (InitOp::ChangeRoot(_), Errno::INVAL) => {
             "pivot_root needs a root that is not on a ramfs; --no-pivot does without"
         }
+        (
+            InitOp::MakeWorkingDirectory { .. } | InitOp::OpenWorkingDirectory { .. },
+            Errno::NOTDIR,
+        ) => "process.cwd must name a directory; one that is missing is made",
         (InitOp::OpenConsole { .. }, Errno::NOENT) => {
             "process.terminal needs a devpts mounted on /dev/pts"
         }
@@ -134,6 +146,9 @@ pub(crate) fn last_hint(op: &LastOp, error: &kernel::Error) -> Option<String> {
         }
         (LastOp::LoadSeccomp { .. }, Errno::INVAL) => {
             "this kernel does not know a flag or an action of the profile"
+        }
+        (LastOp::CheckProgram, Errno::ACCESS) => {
+            "the user of the container may not execute it: see its mode, those of the directories above it, and whether the file system is mounted noexec"
         }
         (LastOp::Execute, Errno::NOEXEC) => {
             "not a program for this machine, or a script without #!"

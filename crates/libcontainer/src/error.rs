@@ -74,7 +74,9 @@ pub enum Error {
     #[error("container {0:?} does not exist")]
     NotFound(String),
     /// The id is taken.
-    #[error("container with given ID already exists: {0:?}")]
+    #[error(
+        "container with given ID already exists: {0:?} (another name, or `corten delete {0}` first)"
+    )]
     AlreadyExists(String),
     /// The command needs a running container.
     #[error("container not running")]

@@ -85,6 +85,7 @@ fn explain(state: &State, message: &[u8]) -> Error {
             first: state.after_gate.first,
             call_names: &[],
             program: &state.after_gate.program,
+            rootfs: &state.rootfs,
         }
         .explain(message),
         None => Error::BadState {

@@ -5,6 +5,7 @@
 
 mod command_line;
 mod document;
+mod frequent;
 mod refused;
 mod resources;
 mod types;

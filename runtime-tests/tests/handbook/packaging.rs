@@ -99,6 +99,19 @@ fn install_and_uninstall(case: &mut Case) {
     assert_eq!(files(&root), Vec::<PathBuf>::new());
 }
 
+/// A directory that dpkg takes for a system on which nothing is installed.
+fn empty_debian(directory: &Path) -> PathBuf {
+    let root = directory.join("debian");
+    let state = root.join("var/lib/dpkg");
+    for directory in ["info", "updates", "triggers"] {
+        fs::create_dir_all(state.join(directory)).expect("dpkg's directories");
+    }
+    for file in ["status", "available"] {
+        fs::write(state.join(file), "").expect("dpkg's files");
+    }
+    root
+}
+
 #[convention("The Debian package installs, is whole, runs, and leaves nothing when it is purged.")]
 fn debian_package(case: &mut Case) {
     case.only_corten();
@@ -124,14 +137,7 @@ fn debian_package(case: &mut Case) {
             "no configuration of others is touched: {line}"
         );
     }
-    let root = case.directory.join("debian");
-    let state = root.join("var/lib/dpkg");
-    for directory in ["info", "updates", "triggers"] {
-        fs::create_dir_all(state.join(directory)).expect("dpkg's directories");
-    }
-    for file in ["status", "available"] {
-        fs::write(state.join(file), "").expect("dpkg's files");
-    }
+    let root = empty_debian(&case.directory);
     let option = format!("--root={}", root.display());
     let bundle = case.bundle();
     let id = case.id();

@@ -19,6 +19,7 @@
 
 mod attributes;
 mod cgroup_mounts;
+mod closest;
 mod devices;
 mod enter;
 mod filesystem;

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use defence::Defence;
 use kernel::{Errno, fs, process};
 
+use super::closest::closest;
 use super::{Build, refuse};
 
 /// The program and its environment.
@@ -57,9 +58,32 @@ impl Build<'_> {
         Err(refused.unwrap_or_else(|| {
             refuse(
                 Errno::NOENT,
-                format!("exec: {name:?}: executable file not found in $PATH"),
+                format!(
+                    "exec: {name:?}: executable file not found in $PATH{}",
+                    self.suggestion(name, path.unwrap_or_default())
+                ),
             )
         }))
+    }
+
+    /// ` (did you mean "hostname"?)`, where a program of nearly that name is in `PATH`.
+    fn suggestion(&self, name: &str, path: &str) -> String {
+        let Ok(root) = self.root() else {
+            return String::new();
+        };
+        let names = path
+            .split(':')
+            .filter(|directory| directory.starts_with('/'));
+        let names = names.filter_map(|directory| {
+            let flags = fs::OFlags::DIRECTORY | fs::OFlags::RDONLY | fs::OFlags::CLOEXEC;
+            let directory = root.open(directory, flags).ok()?;
+            fs::read_directory(directory.as_fd()).ok()
+        });
+        let names: Vec<String> = names.flatten().map(|(name, _)| name).collect();
+        match closest(name, names.iter().map(String::as_str)) {
+            Some(meant) => format!(" (did you mean {meant:?}?)"),
+            None => String::new(),
+        }
     }
 
     /// A regular file that somebody may execute. Whether the container's user may is

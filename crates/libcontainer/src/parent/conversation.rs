@@ -191,6 +191,7 @@ impl Conversation<'_> {
             first: 0,
             call_names: self.call_names,
             program: self.plan.program.args.first().map_or("", String::as_str),
+            rootfs: &self.plan.rootfs,
         };
         steps.explain(message)
     }
@@ -228,6 +229,8 @@ pub(crate) struct StubSteps<'a> {
     pub call_names: &'a [&'static str],
     /// `process.args[0]`
     pub program: &'a str,
+    /// Where to look at it, on the host.
+    pub rootfs: &'a str,
 }
 
 impl StubSteps<'_> {
@@ -263,7 +266,7 @@ impl StubSteps<'_> {
                 path: step.from.clone(),
                 doing: describe_last(&step.op, self.program),
                 reason: reason_of(&error),
-                hint: diagnose::last_hint(&step.op, &error),
+                hint: self.hint(&step.op, &error),
                 call: call.to_owned(),
             })),
             None => Error::System {
@@ -271,6 +274,17 @@ impl StubSteps<'_> {
                 source: error,
             },
         }
+    }
+
+    /// A program that cannot be executed is looked at: errno has few words for it.
+    fn hint(&self, op: &LastOp, error: &kernel::Error) -> Option<String> {
+        let seen = match (op, error.errno()) {
+            (LastOp::Execute, kernel::Errno::NOEXEC | kernel::Errno::NOENT) => {
+                diagnose::program::look(self.rootfs, self.program)
+            }
+            _ => None,
+        };
+        seen.or_else(|| diagnose::last_hint(op, error))
     }
 
     fn hook(&self, index: usize, how: String) -> Error {

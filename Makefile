@@ -45,7 +45,7 @@ fmt: ## formats the source
 	$(CARGO) fmt --all
 
 conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc tests another runtime
-	$(CARGO) build --locked --profile fast -p corten
+	@test -n "$$RUNTIME" || $(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test conformance -- $(ARGS)
 
 engines: test-deps ## container engines (podman, Docker, containerd, buildah) driving corten, each beside another runtime

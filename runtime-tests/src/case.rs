@@ -140,6 +140,15 @@ impl Case {
         id
     }
 
+    /// Creates an ordinary container and deletes it: where a test waits for a refusal,
+    /// a runtime that refuses everything must not pass.
+    #[track_caller]
+    pub fn works(&mut self) {
+        let bundle = self.bundle();
+        let id = self.create(&bundle);
+        self.destroy(&id);
+    }
+
     /// Starts a created container; it must succeed.
     #[track_caller]
     pub fn start(&self, id: &str) {

@@ -27,6 +27,7 @@ mod suite;
 mod test;
 mod undefended;
 mod view;
+mod wishes;
 
 pub use bench::{Bench, Contents, compile};
 pub use bundle::{Bundle, Config};

@@ -15,6 +15,7 @@ use crate::report::{Files, Outcome, Record, Report};
 use crate::test::Test;
 use crate::undefended::Attacker;
 use crate::view::{Isolation, View};
+use crate::wishes::Wishes;
 
 /// Runs the tests of this binary that the command line asks for. `probe` is the
 /// path of the probe binary.
@@ -37,6 +38,13 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     let files = Files::take_from(&mut words);
     let mutation = mutate::Judge::take_from(&mut words, probe);
     let attacker = Attacker::take_from(&mut words);
+    let wishes = match Wishes::take_from(&mut words, runtime_binary) {
+        Ok(wishes) => Arc::new(wishes),
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
     let arguments = Arguments::from_iter(words);
     let store = tempfile::Builder::new()
         .prefix("rt-store-")
@@ -49,12 +57,14 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
     let mut trials = Vec::new();
     for &view in views {
         for test in tests.iter().copied() {
-            if attacker.is_some() && !Attacker::concerns(test) {
+            let concerns = attacker.is_none() || Attacker::concerns(test);
+            if !concerns || !wishes.include(test) {
                 continue;
             }
             let plan = (view, test, isolation);
             let judges = (mutation.clone(), attacker.clone());
-            trials.push(trial(plan, store.path(), judges, Arc::clone(&records)));
+            let known = (Arc::clone(&wishes), Arc::clone(&records));
+            trials.push(trial(plan, store.path(), judges, known));
         }
     }
     if arguments.list {
@@ -67,18 +77,27 @@ fn run_suite(probe: &str, views: &[View], isolation: Option<Isolation>) -> ExitC
         judge.conclude();
     }
     let records = std::mem::take(&mut *records.lock().expect("no test panics here"));
-    let report = Report::new(runtime, records);
-    println!("{}", report.summary());
-    if let Some(figures) = figures::summary(store.path()) {
-        println!("{figures}");
-    }
-    match report.write(&files) {
+    match tell(runtime, records, &wishes, store.path()).write(&files) {
         Ok(()) => code,
         Err(error) => {
             eprintln!("the report cannot be written: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints what was found.
+fn tell(runtime: String, records: Vec<Record>, wishes: &Wishes, store: &Path) -> Report {
+    let ran = records.iter().map(|record| (record.test, &record.outcome));
+    for name in wishes.outdated(ran) {
+        println!("known to fail, but passes: {name}");
+    }
+    let report = Report::new(runtime, records);
+    println!("{}", report.summary());
+    if let Some(figures) = figures::summary(store) {
+        println!("{figures}");
+    }
+    report
 }
 
 /// What has ended so far, in no order.
@@ -88,7 +107,7 @@ fn trial(
     (view, test, isolation): (View, &'static Test, Option<Isolation>),
     store: &Path,
     judges: (Option<mutate::Judge>, Option<Attacker>),
-    records: Records,
+    (wishes, records): (Arc<Wishes>, Records),
 ) -> Trial {
     let store = store.to_owned();
     let runner = move || {
@@ -112,7 +131,12 @@ fn trial(
             took: begun.elapsed(),
         };
         records.lock().expect("no test panics here").push(record);
-        completion(outcome)
+        match (outcome, wishes.known(test)) {
+            (Outcome::Failed(_), Some(why)) => Ok(Completion::ignored_with(format!(
+                "fails, as is known: {why}"
+            ))),
+            (outcome, _) => completion(outcome),
+        }
     };
     Trial::ignorable_test(format!("{}::{}", view.name(), test.name()), runner)
 }

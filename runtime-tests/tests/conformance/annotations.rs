@@ -148,6 +148,7 @@ fn files_of_hooks_are_not_left_open(case: &mut Case) {
         .config
         .shell("for fd in /proc/self/fd/*; do readlink $fd; done; true");
     let run = case.run(&bundle).ok();
+    assert!(run.stdout.lines().count() >= 3, "{}", run.describe());
     assert!(!run.stdout.contains("hooks.log"), "{}", run.describe());
 }
 

@@ -393,10 +393,11 @@ fn signals_of_the_foreground_runtime_are_forwarded(case: &mut Case) {
 fn ids_of_every_form(case: &mut Case) {
     for extra in ["_under", "+plus", ".dot", "-dash", "UPPER", "0"] {
         let mut bundle = case.bundle();
-        bundle.config.args(&["/bin/true"]);
+        bundle.config.args(&["echo", "ran"]);
         bundle.write();
         let id = format!("{}{extra}", case.token());
-        case.run_command(&bundle, &id, &[]).run().ok();
+        let run = case.run_command(&bundle, &id, &[]).run().ok();
+        assert_eq!(run.stdout, "ran\n", "{id}");
     }
 }
 

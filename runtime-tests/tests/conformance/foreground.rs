@@ -155,13 +155,14 @@ fn of_a_container_that_is_killed(case: &mut Case) {
 
 #[convention("A program that cannot be executed leaves the terminal as it was.")]
 fn of_a_program_that_is_none(case: &mut Case) {
+    case.works();
     let mut bundle = case.bundle();
     bundle.config.set("/process/terminal", json!(true));
     bundle.config.args(&["/none"]);
     bundle.write();
     let id = case.id();
     let line = format!(
-        "stty -g > {0}/before; {1} --root {2} run --bundle {3} {id}; stty -g > {0}/after",
+        "stty -g > {0}/before; {1} --root {2} run --bundle {3} {id}; echo $? > {0}/code; stty -g > {0}/after",
         case.directory.display(),
         case.runtime_path(),
         case.state_root().display(),
@@ -171,6 +172,7 @@ fn of_a_program_that_is_none(case: &mut Case) {
     script.run().ok();
     assert!(!case.state_root().join(&id).exists());
     let noted = |name: &str| fs::read_to_string(case.directory.join(name)).unwrap();
+    assert_ne!(noted("code"), "0\n");
     assert_eq!(noted("after"), noted("before"));
 }
 

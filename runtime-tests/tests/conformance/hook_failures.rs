@@ -34,6 +34,7 @@ fn failing_create_container(case: &mut Case) {
 }
 
 fn undoes_all(case: &mut Case, kind: &str) {
+    case.works();
     let mut bundle = case.bundle();
     bundle.config.hook(kind, "cat > /dev/null; exit 3");
     bundle.write();
@@ -123,6 +124,7 @@ fn failing_poststop_is_a_warning(case: &mut Case) {
 
 #[must("timeout (int, OPTIONAL) is the number of seconds before aborting the hook.")]
 fn timeout_of_create(case: &mut Case) {
+    case.works();
     for kind in &KINDS[..3] {
         let mut bundle = case.bundle();
         bundle.config.push(&format!("/hooks/{kind}"), endless());

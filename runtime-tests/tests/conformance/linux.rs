@@ -76,8 +76,9 @@ fn masks_of_one_container_are_its_own(case: &mut Case) {
         json!({"bounding": all, "effective": all, "permitted": all}),
     );
     bundle.config.push("/linux/maskedPaths", json!("/home"));
-    let line = "mount -o remount,rw,bind /home; mount -o remount,rw /home; touch /home/WROTE; true";
-    case.shell(&mut bundle, line);
+    let line =
+        "mount -o remount,rw,bind /home; mount -o remount,rw /home; touch /home/WROTE; echo tried";
+    assert_eq!(case.shell(&mut bundle, line), "tried");
     let found = case
         .program("find")
         .args([&case.directory.to_string_lossy(), "-name", "WROTE"])
@@ -89,6 +90,7 @@ fn masks_of_one_container_are_its_own(case: &mut Case) {
 #[convention("An image cannot choose what covers a masked file (CVE-2025-31133).")]
 #[falls_without("verify-null")]
 fn masked_dev_null_of_the_image_is_not_used(case: &mut Case) {
+    case.works();
     let mut bundle = case.bundle();
     let list = bundle.config.0["mounts"].as_array_mut().unwrap();
     list.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
@@ -100,10 +102,18 @@ fn masked_dev_null_of_the_image_is_not_used(case: &mut Case) {
         .config
         .bind(&dev, "/dev", &["bind"])
         .push("/linux/maskedPaths", json!("/proc/version"));
-    bundle.config.shell("cat /proc/version");
+    bundle
+        .config
+        .shell("{ cat /proc/version; echo looked; } > /seen");
     // An error or an empty file.
     let finished = case.run(&bundle);
-    assert_eq!(finished.stdout, "", "{}", finished.describe());
+    let seen = fs::read_to_string(bundle.rootfs().join("seen")).unwrap_or_default();
+    let wanted = if finished.status.success() {
+        "looked\n"
+    } else {
+        ""
+    };
+    assert_eq!(seen, wanted, "{}", finished.describe());
 }
 
 #[must(

@@ -37,6 +37,7 @@ fn cwd_inside_a_mount(case: &mut Case) {
 )]
 #[falls_without("descriptors")]
 fn cwd_never_leaves_through_a_descriptor(case: &mut Case) {
+    case.works();
     for number in 3..16 {
         for climb in ["", "/..", "/../../.."] {
             let mut bundle = case.bundle();

@@ -197,6 +197,7 @@ fn nested(case: &mut Case) {
 
 #[convention("Ids that are not granted to the caller are an error.")]
 fn ids_of_others(case: &mut Case) {
+    case.works();
     let mut bundle = bundle(case);
     map(
         &mut bundle,

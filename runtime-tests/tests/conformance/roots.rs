@@ -189,9 +189,9 @@ fn overlay_root_leaves_the_lower_layer(case: &mut Case) {
 #[convention("Two hundred containers leave nothing: descriptors, mounts, cgroups, processes.")]
 fn two_hundred_cycles_leave_nothing(case: &mut Case) {
     let mut bundle = case.bundle();
-    bundle.config.args(&["/bin/true"]);
+    bundle.config.args(&["echo", "ran"]);
     for _ in 0..if case.is_corten() { 200 } else { 20 } {
-        case.run(&bundle).ok();
+        assert_eq!(case.run(&bundle).ok().stdout, "ran\n");
     }
     // The mounts of others, in the host's view, come and go.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

@@ -13,7 +13,7 @@ pub struct Container {
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub bundle: String,
 
-    /// Configuration file, absolute or in the bundle
+    /// Configuration file, a path or a name in the bundle
     #[arg(short = 'f', long, value_name = "FILE", default_value = "config.json")]
     pub config: String,
 

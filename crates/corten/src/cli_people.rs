@@ -104,7 +104,7 @@ pub struct Explain {
     )]
     pub bundle: String,
 
-    /// Configuration file, absolute or in the bundle
+    /// Configuration file, a path or a name in the bundle
     #[arg(
         short = 'f',
         long,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Facts, View, convention, skip};
+use runtime_tests::{Case, Facts, View, convention, process_is_alive, skip};
 use serde_json::Value;
 
 const CHAPTER: &str = "Options of the peers";
@@ -210,4 +210,149 @@ fn rootless_for_root(case: &mut Case) {
         let facts = Facts::parse(&run.run().ok().stdout);
         assert_eq!(facts.at("/uid"), &serde_json::json!(0));
     }
+}
+
+#[convention("crun's `--config` names another configuration file, by its path.")]
+fn other_configuration_file(case: &mut Case) {
+    needs(case, "create", "--config");
+    let mut bundle = case.bundle();
+    bundle.config.shell("echo other");
+    bundle.write();
+    let other = bundle.path.join("other.json");
+    fs::rename(bundle.path.join("config.json"), &other).unwrap();
+    let elsewhere = case.directory.join("elsewhere.json");
+    fs::copy(&other, &elsewhere).unwrap();
+    let path = bundle.path.to_string_lossy().into_owned();
+    let elsewhere = elsewhere.to_string_lossy();
+    let mut files = vec!["elsewhere.json", &elsewhere];
+    if case.is_corten() {
+        files.push("other.json");
+    }
+    for file in files {
+        for option in [["--config", file].as_slice(), &["-f", file]] {
+            let id = case.id();
+            // As crun has it: from where the caller is.
+            let run = case.runtime().directory(&case.directory);
+            let run = run.args(["run", "--bundle", &path]);
+            let finished = run.args(option).args([&id]).run().ok();
+            assert_eq!(finished.stdout, "other\n");
+        }
+    }
+    // What comes later reads the container's own copy.
+    let id = case.id();
+    let create = case.runtime().args(["create", "--bundle", &path]);
+    create.args(["--config", &elsewhere, &id]).run().ok();
+    fs::remove_file(&*elsewhere).unwrap();
+    let exec = case.runtime().args(["exec", &id, "/bin/echo", "in"]);
+    assert_eq!(exec.run().ok().stdout, "in\n");
+    case.destroy(&id);
+}
+
+#[convention("`--no-new-keyring` leaves the caller's session keyring to the container.")]
+fn callers_keyring(case: &mut Case) {
+    let keyring = |case: &mut Case, options: &[&str]| {
+        let mut bundle = case.bundle();
+        bundle.config.args(&["/bin/probe", "facts"]);
+        bundle
+            .config
+            .set("/linux/maskedPaths", serde_json::json!([]));
+        let finished = case.run_with(&bundle, options).ok();
+        Facts::parse(&finished.stdout)
+            .at("/session_keyring")
+            .to_string()
+    };
+    let own = keyring(case, &[]);
+    let kept = keyring(case, &["--no-new-keyring"]);
+    if own == "[]" {
+        skip("this kernel shows no keys");
+    }
+    assert!(own.contains("_ses."), "{own}");
+    assert!(!kept.contains(case.token()), "{kept}");
+}
+
+/// containerd's shim kills so where nothing but init is its child.
+#[convention("SIGKILL for a container that shares its pid namespace ends all of it.")]
+fn kill_without_a_pid_namespace(case: &mut Case) {
+    if case.version().starts_with("crun") {
+        skip("it kills all only with --all");
+    }
+    let mut bundle = case.bundle();
+    bundle.config.without_namespace("pid");
+    bundle
+        .config
+        .shell("sleep 1001 & echo $! > /pid; exec sleep 1002");
+    let id = case.launch(&bundle);
+    let file = bundle.rootfs().join("pid");
+    case.until("the child runs", || {
+        fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))
+    });
+    let child: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    let pid = case.pid(&id);
+    case.runtime().args(["kill", &id, "KILL"]).run().ok();
+    case.wait(pid);
+    case.until("the child ends", || !process_is_alive(child));
+    case.delete(&id);
+}
+
+#[convention(
+    "`--debug` and `--log-level debug` tell each step with its property; `error` is silent."
+)]
+fn levels_of_the_log(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    bundle.config.args(&["/bin/true"]);
+    bundle.write();
+    let path = bundle.path.to_string_lossy().into_owned();
+    let log = case.directory.join("log");
+    let mut logged = |globals: &[&str]| {
+        let _ = fs::remove_file(&log);
+        let id = case.id();
+        let run = case.runtime().args(["--log", &log.to_string_lossy()]);
+        let run = run.args(globals).args(["run", "--bundle", &path, &id]);
+        let finished = run.run().ok();
+        assert_eq!(
+            (finished.stdout.as_str(), finished.stderr.as_str()),
+            ("", "")
+        );
+        fs::read_to_string(&log).unwrap_or_default()
+    };
+    for globals in [&["--debug"][..], &["--log-level", "debug"]] {
+        let text = logged(globals);
+        assert!(
+            text.contains("level=debug") && text.contains("mounts[0]"),
+            "{text}"
+        );
+    }
+    for globals in [&[][..], &["--log-level", "error"], &["--log-level=warning"]] {
+        assert_eq!(logged(globals), "");
+    }
+}
+
+#[convention("Options of runtimes of old are taken, and change nothing.")]
+fn options_of_old(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    bundle.config.args(&["/bin/sleep", "1000"]);
+    bundle.write();
+    let path = bundle.path.to_string_lossy().into_owned();
+    let id = case.id();
+    let create = case.runtime().args(["--criu", "/usr/sbin/criu", "create"]);
+    let create = create.args(["--no-subreaper", "--bundle", &path, &id]);
+    create.run().ok();
+    let update = [
+        "update",
+        "--kernel-memory",
+        "1",
+        "--kernel-memory-tcp",
+        "1",
+        &id,
+    ];
+    case.runtime().args(update).run().ok();
+    let list = case.runtime().args(["list", "--quiet"]).run().ok();
+    assert_eq!(list.stdout, format!("{id}\n"));
+    let options = ["--additional-gids", "7", "--additional-gids", "8"];
+    let exec = case.runtime().args(["exec"]).args(options);
+    let groups = exec.args([&id, "/bin/id", "-G"]).run().ok().stdout;
+    assert_eq!(groups, "0 7 8\n");
+    case.destroy(&id);
 }

@@ -7,7 +7,7 @@ use plan::{Errors, HostFacts, Plan, Request, TerminalHost};
 use serde_json::Value;
 
 use super::existing;
-use super::prepare::uses_systemd;
+use super::prepare::{configuration, uses_systemd};
 use crate::cli::{CgroupManager, Explain, ExplainFormat, Global};
 use crate::paint::{Paint, Style};
 use crate::report::{self, CommandError};
@@ -60,7 +60,7 @@ fn of_container(global: &Global, id: &str) -> Result<Subject, CommandError> {
 fn of_bundle(bundle: &str, config: &str) -> Result<Subject, CommandError> {
     let bundle = libcontainer::resolve_bundle(bundle)?;
     Ok(Subject {
-        config: libcontainer::read_config(&bundle, config)?,
+        config: libcontainer::read_config(&bundle, &configuration(config))?,
         id: ANY_ID.to_owned(),
         bundle,
     })

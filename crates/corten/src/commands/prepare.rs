@@ -1,5 +1,8 @@
 //! From the options of `create` and `run` to a plan: what both do first.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use plan::{Overlay, Plan, Request, TerminalHost};
 
 use super::{check_id, root};
@@ -58,7 +61,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         cgroups_disabled: global.cgroup_manager == CgroupManager::Disabled,
         systemd_cgroup: uses_systemd(global),
     };
-    let config = libcontainer::read_config(&request.bundle, &args.config)?;
+    let config = libcontainer::read_config(&request.bundle, &configuration(&args.config))?;
     // What the caller leaked to us is not the container's.
     libcontainer::seal_descriptors(request.preserve_fds)?;
     tracing::debug!("decode the configuration");
@@ -86,6 +89,21 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         options,
     })
 }
+
+/// `--config`: a file from where the caller is, as crun has it, or one of the bundle. The
+/// default is always the bundle's.
+pub fn configuration(file: &str) -> Cow<'_, str> {
+    let here = Path::new(file);
+    if file == DEFAULT_CONFIG || here.is_absolute() || !here.exists() {
+        return Cow::Borrowed(file);
+    }
+    let absolute = std::path::absolute(here);
+    absolute.map_or(Cow::Borrowed(file), |path| {
+        Cow::Owned(path.to_string_lossy().into_owned())
+    })
+}
+
+const DEFAULT_CONFIG: &str = "config.json";
 
 /// Two options say the same.
 pub fn uses_systemd(global: &Global) -> bool {

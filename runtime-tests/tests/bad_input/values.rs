@@ -154,6 +154,8 @@ broken! {
     annotation_of_a_pidfd: ["annotations[\"run.oci.pidfd_receiver\"]"] c => c.set("/annotations", json!({"run.oci.pidfd_receiver": "here"}));
     annotation_of_a_pidfd_that_nobody_wants: ["annotations[\"run.oci.pidfd_receiver\"]", "/no/such/socket"] c => c.set("/annotations", json!({"run.oci.pidfd_receiver": "/no/such/socket"}));
     annotation_of_a_cgroup: ["annotations[\"run.oci.delegate-cgroup\"]"] c => c.set("/annotations", json!({"run.oci.delegate-cgroup": "a/../.."}));
+    annotation_of_a_filter: ["annotations[\"run.oci.seccomp_bpf_data\"]", "base64"] c => c.set("/annotations", json!({"run.oci.seccomp_bpf_data": "BgAA"}));
+    annotation_of_a_filter_that_is_unsound: ["annotations[\"run.oci.seccomp_bpf_data\"]", "invalid argument"] c => c.set("/annotations", json!({"run.oci.seccomp_bpf_data": "//8AAAAAAAA="}));
     annotation_of_hooks: ["annotations[\"run.oci.hooks.stdout\"]"] c => c.set("/annotations", json!({"run.oci.hooks.stdout": "hooks.log"}));
     annotation_of_hooks_into_nowhere: ["hooks.prestart[0]", "/no/such/directory/log"] c => c.hook("prestart", "true").set("/annotations", json!({"run.oci.hooks.stderr": "/no/such/directory/log"}));
     annotation_of_hooks_inside_into_nowhere: ["annotations[\"run.oci.hooks.stderr\"]", "/no/such/directory/log"] c => c.hook("startContainer", "true").set("/annotations", json!({"run.oci.hooks.stderr": "/no/such/directory/log"}));

@@ -180,3 +180,53 @@ fn unknown_keys(case: &mut Case) {
     assert_eq!(annotations["org.example.empty"], "");
     case.destroy(&id);
 }
+
+#[convention("run.oci.seccomp_bpf_data: this compiled filter is loaded in place of the profile.")]
+fn a_compiled_filter(case: &mut Case) {
+    only_where_they_are_known(case);
+    const MKDIRAT: u32 = nix::libc::SYS_mkdirat as u32;
+    #[cfg(target_arch = "x86_64")]
+    const MKDIR: u32 = nix::libc::SYS_mkdir as u32;
+    #[cfg(not(target_arch = "x86_64"))]
+    const MKDIR: u32 = MKDIRAT;
+    // LD nr; JEQ mkdir; JEQ mkdirat; RET errno 99; RET allow.
+    let program = [
+        (0x20, 0, 0, 0),
+        (0x15, 1, 0, MKDIR),
+        (0x15, 0, 1, MKDIRAT),
+        (0x06, 0, 0, 0x0005_0000 | 99),
+        (0x06, 0, 0, 0x7fff_0000),
+    ];
+    let bytes = program
+        .iter()
+        .flat_map(|&(code, yes, no, k): &(u16, u8, u8, u32)| {
+            let [a, b] = code.to_ne_bytes();
+            let [c, d, e, f] = k.to_ne_bytes();
+            [a, b, yes, no, c, d, e, f]
+        });
+    let mut bundle = case.bundle();
+    let all = json!({"run.oci.seccomp_bpf_data": base64(&bytes.collect::<Vec<_>>())});
+    bundle.config.set("/annotations", all);
+    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["chdir"], "action": "SCMP_ACT_ERRNO"}]});
+    bundle.config.set("/linux/seccomp", profile);
+    bundle
+        .config
+        .args(&["/bin/probe", "call", "mkdir", "chdir"]);
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 99\nchdir 0\n");
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let byte = |place: usize| u32::from(group.get(place).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place) & 63) as usize] as char;
+            text.push(if place <= group.len() { digit } else { '=' });
+        }
+    }
+    text
+}

@@ -18,6 +18,8 @@ pub(super) const DELEGATE_CGROUP: &str = "run.oci.delegate-cgroup";
 pub(super) const HOOKS_STDOUT: &str = "run.oci.hooks.stdout";
 /// The same for standard error.
 pub(super) const HOOKS_STDERR: &str = "run.oci.hooks.stderr";
+/// A compiled filter that replaces `linux.seccomp`.
+pub(super) const SECCOMP_PROGRAM: &str = "run.oci.seccomp_bpf_data";
 /// A system call that this program does not know is an error, not a warning.
 const KNOWN_SYSCALLS: &str = "run.oci.seccomp_fail_unknown_syscall";
 /// Lines for `/proc/self/timens_offsets`, from before the spec had `linux.timeOffsets`.
@@ -25,7 +27,7 @@ pub(super) const TIME_OFFSETS: &str = "run.oci.timens_offset";
 
 /// All of them, sorted: what `features` calls potentially unsafe, because a container's
 /// image may not choose them.
-pub(crate) const ACTED_ON: [&str; 9] = [
+pub(crate) const ACTED_ON: [&str; 10] = [
     DELEGATE_CGROUP,
     HOOKS_STDERR,
     HOOKS_STDOUT,
@@ -33,6 +35,7 @@ pub(crate) const ACTED_ON: [&str; 9] = [
     CONTEXT_TYPE,
     PIDFD_RECEIVER,
     SECCOMP_RECEIVER,
+    SECCOMP_PROGRAM,
     KNOWN_SYSCALLS,
     TIME_OFFSETS,
 ];
@@ -93,6 +96,11 @@ pub(super) fn hook_outputs(context: &Context<'_>) -> [Option<HookOutput>; 2] {
 /// The cgroup below the container's that its program starts in.
 pub(super) fn delegated_cgroup<'a>(context: &Context<'a>) -> Option<&'a str> {
     value(context, DELEGATE_CGROUP)
+}
+
+/// The compiled filter.
+pub(super) fn seccomp_program<'a>(context: &Context<'a>) -> Option<&'a str> {
+    value(context, SECCOMP_PROGRAM)
 }
 
 /// How far the clocks of a new time namespace are shifted, in the kernel's words.

@@ -169,6 +169,7 @@ fn values_that_mean_nothing_are_refused() {
         ("run.oci.hooks.stdout", "log"),
         ("run.oci.hooks.stderr", ""),
         ("run.oci.timens_offset", "monotonic 1"),
+        ("run.oci.seccomp_bpf_data", "a filter"),
     ] {
         let found = lines(plan(&json!({name: value}), &json!({})));
         let start = format!("annotations[\"{name}\"]: expected ");

@@ -7,7 +7,7 @@ use oci_spec::runtime::{LinuxSeccomp, Process};
 use super::{Context, annotations};
 use crate::error::quote;
 use crate::spec::path_text;
-use crate::{ConfigPath, LastOp, PlanError, SeccompListener};
+use crate::{ConfigPath, LastOp, PlanError, SeccompListener, SeccompProgram};
 
 /// CAP_SYS_ADMIN.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -24,25 +24,9 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
         let from = ConfigPath::new("process.noNewPrivileges");
         context.last(from, LastOp::NoNewPrivileges);
     }
-    let linux = context.linux();
-    let Some(profile) = linux.and_then(|l| l.seccomp().as_ref()) else {
+    let Some((from, program, listener)) = find_filter(context) else {
         return;
     };
-    let from = ConfigPath::new("linux.seccomp");
-    let profile = &*with_receiver(context, profile);
-    let mut unknown = Vec::new();
-    let problems = &mut context.problems;
-    let Some(program) = crate::seccomp::compile(profile, &from, problems, &mut unknown) else {
-        return;
-    };
-    if annotations::wants_known_syscalls(context) {
-        let problems = unknown.into_iter();
-        context
-            .problems
-            .extend(problems.map(|one| PlanError::conflict(one.path, one.text)));
-    } else {
-        context.warnings.append(&mut unknown);
-    }
     let may = context.host.effective_capabilities >> CAP_SYS_ADMIN & 1 == 1
         || context.has(crate::NamespaceKind::User);
     if !sealed && !may {
@@ -51,10 +35,42 @@ pub(crate) fn build(context: &mut Context<'_>, process: &Process) {
     }
     let op = LastOp::LoadSeccomp {
         late: sealed,
-        listener: program.notifies.then(|| read_listener(profile)).flatten(),
+        listener,
         program,
     };
     context.last(from, op);
+}
+
+/// A filter, and where it came from.
+type Filter = (ConfigPath, SeccompProgram, Option<SeccompListener>);
+
+/// The compiled one of the annotation, which replaces the profile, or the profile's.
+fn find_filter(context: &mut Context<'_>) -> Option<Filter> {
+    if let Some(text) = annotations::seccomp_program(context) {
+        let from = annotations::at(annotations::SECCOMP_PROGRAM);
+        let program = crate::seccomp::raw::read(text);
+        if program.is_none() {
+            let wanted = "up to 4096 instructions of classic BPF in base64";
+            let problem = PlanError::invalid(from.clone(), wanted, quote(text));
+            context.problem(problem);
+        }
+        return Some((from, program?, None));
+    }
+    let profile = context.linux()?.seccomp().as_ref()?;
+    let from = ConfigPath::new("linux.seccomp");
+    let profile = &*with_receiver(context, profile);
+    let mut unknown = Vec::new();
+    let program = crate::seccomp::compile(profile, &from, &mut context.problems, &mut unknown)?;
+    if annotations::wants_known_syscalls(context) {
+        let problems = unknown.into_iter();
+        context
+            .problems
+            .extend(problems.map(|one| PlanError::conflict(one.path, one.text)));
+    } else {
+        context.warnings.append(&mut unknown);
+    }
+    let listener = program.notifies.then(|| read_listener(profile)).flatten();
+    Some((from, program, listener))
 }
 
 /// The profile, with the agent of the annotation if it has none itself. Profiles are

@@ -30,6 +30,7 @@ mod assemble;
 mod decide;
 mod lower;
 mod profile;
+pub(crate) mod raw;
 mod tables;
 
 use oci_spec::runtime::LinuxSeccomp;

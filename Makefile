@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test lint fmt conformance abuse defences undefended engines mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
+.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended engines mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -36,6 +36,16 @@ test: lint test-deps undefended ## every test: unit, property, differential, con
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 	$(DEFENCES)
+	$(MAKE) --no-print-directory test-vm-quick
+
+test-vm: test-deps ## conformance and the `host` tests in an emulated machine: systemd, cgroup v2, AppArmor, CRIU
+	$(CARGO) build --locked --profile fast -p corten
+	scripts/vm/test $(OUT)/fast/corten 2400 host $(ARGS) -- conformance $(ARGS)
+
+# The part of it for every change: scopes, controllers, users, a checkpoint.
+test-vm-quick:
+	@$(CARGO) build --locked -q --profile fast -p corten
+	scripts/vm/test $(OUT)/fast/corten 300 host scopes -- host controllers -- host users -- host there_and_back
 
 lint: build-deps test-deps ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+#[path = "cli_checkpoint.rs"]
+pub mod checkpoint;
 #[path = "cli_create.rs"]
 mod create;
 #[path = "duration.rs"]
@@ -19,6 +21,7 @@ mod spec;
 #[path = "cli_update.rs"]
 mod update;
 
+pub use checkpoint::{Checkpoint, Restore};
 pub use create::{Container, Create, Run};
 pub use people::{Completion, Doctor, Explain, ExplainFormat, Logs, Shell, Stats};
 pub use spec::{Network, Spec, Wishes};
@@ -218,6 +221,10 @@ pub enum Command {
     Update(Update),
     /// Add mounts to a running container, or take some away
     Mounts(Mounts),
+    /// Write a container down with CRIU, to be restored later or elsewhere
+    Checkpoint(Checkpoint),
+    /// Make a container of a checkpoint
+    Restore(Restore),
     /// Watch a container: what it uses, and when it is out of memory
     Events(Events),
     /// Show what containers use, refreshed every second
@@ -255,6 +262,8 @@ impl Command {
             Self::Resume(args) => ("resume", Some(&args.id)),
             Self::Update(args) => ("update", Some(&args.id)),
             Self::Mounts(args) => args.change.subject(),
+            Self::Checkpoint(args) => ("checkpoint", Some(&args.id)),
+            Self::Restore(args) => ("restore", Some(&args.container.id)),
             Self::Events(args) => ("events", Some(&args.id)),
             Self::Stats(_) => ("stats", None),
             Self::Logs(args) => ("logs", Some(&args.id)),

@@ -77,7 +77,8 @@ fn option_name(arg: &str) -> &str {
 fn suggestion(error: &clap::Error, kind: ContextKind) -> String {
     match error.get(kind) {
         Some(ContextValue::String(one)) => format!(", did you mean '{one}'?"),
-        Some(ContextValue::Strings(list)) => match list.first() {
+        // The most like it stands last.
+        Some(ContextValue::Strings(list)) => match list.last() {
             Some(one) => format!(", did you mean '{one}'?"),
             None => String::new(),
         },

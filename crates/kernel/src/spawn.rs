@@ -37,6 +37,9 @@ pub struct Command<'a> {
     pub stdout: Option<BorrowedFd<'a>>,
     /// What it gets as standard error; `None` is [`Finished::output`].
     pub stderr: Option<BorrowedFd<'a>>,
+    /// What it gets beside its standard streams, with the same numbers, which are
+    /// above 2.
+    pub descriptors: &'a [BorrowedFd<'a>],
 }
 
 /// How it ended.
@@ -52,7 +55,7 @@ pub struct Finished {
 }
 
 /// Runs a program in a process group of its own, with nothing but descriptors
-/// 0 to 2, every signal at its default, and waits for it.
+/// 0 to 2 and those of the command, every signal at its default, and waits for it.
 ///
 /// A program that does not read its input, closes its output, or leaves
 /// children behind does not disturb. SIGPIPE is ignored in this process from
@@ -81,7 +84,7 @@ pub fn run_command(command: &Command<'_>) -> Result<Finished> {
             command.stdout.unwrap_or(output_write.as_fd()),
             command.stderr.unwrap_or(output_write.as_fd()),
         ];
-        become_program(&program, stdio, report_write.as_fd())
+        become_program(&program, stdio, command.descriptors, report_write.as_fd())
     })?;
     drop((stdin_read, output_write, report_write));
     let stdin = (fed < command.stdin.len()).then_some(stdin_write);
@@ -156,8 +159,13 @@ const STEP_DIRECTORY: u8 = 1;
 const STEP_EXECUTE: u8 = 2;
 
 /// Runs in the child; returns only when it could not become the program.
-fn become_program(program: &Program, stdio: [BorrowedFd<'_>; 3], report: BorrowedFd<'_>) -> i32 {
-    let (step, errno) = match prepare(stdio) {
+fn become_program(
+    program: &Program,
+    stdio: [BorrowedFd<'_>; 3],
+    kept: &[BorrowedFd<'_>],
+    report: BorrowedFd<'_>,
+) -> i32 {
+    let (step, errno) = match prepare(stdio, kept) {
         Err(errno) => (STEP_PREPARE, errno),
         Ok(()) => match enter(program.cwd.as_deref()) {
             Err(errno) => (STEP_DIRECTORY, errno),
@@ -173,7 +181,7 @@ fn become_program(program: &Program, stdio: [BorrowedFd<'_>; 3], report: Borrowe
     127
 }
 
-fn prepare(stdio: [BorrowedFd<'_>; 3]) -> std::result::Result<(), Errno> {
+fn prepare(stdio: [BorrowedFd<'_>; 3], kept: &[BorrowedFd<'_>]) -> std::result::Result<(), Errno> {
     let errno = |e: Error| e.errno();
     signal::reset_all().map_err(errno)?;
     rustix::process::setpgid(None, None)?;
@@ -185,7 +193,9 @@ fn prepare(stdio: [BorrowedFd<'_>; 3]) -> std::result::Result<(), Errno> {
         process::duplicate_to(fd.as_fd(), number, false).map_err(errno)?;
     }
     // Whatever the caller leaked to us without close-on-exec ends here.
-    process::close_on_exec_from(3).map_err(errno)
+    process::close_on_exec_from(3).map_err(errno)?;
+    kept.iter()
+        .try_for_each(|fd| process::keep_on_exec(*fd).map_err(errno))
 }
 
 fn enter(directory: Option<&std::ffi::CStr>) -> std::result::Result<(), Errno> {

@@ -82,23 +82,40 @@ pub fn create(store: &Store, plan: &Plan, options: &CreateOptions) -> Result<()>
 }
 
 /// What was made and must be unmade if the rest fails.
-struct Undo<'a> {
+pub(crate) struct Undo<'a> {
     directory: &'a ContainerDirectory<'a>,
     plan: &'a Plan,
-    cgroup: Option<libcgroups::Cgroup>,
+    pub cgroup: Option<libcgroups::Cgroup>,
     /// Directories of resctrl.
     resctrl: Vec<String>,
-    init: Option<Init>,
+    pub init: Option<Init>,
     hooks_began: bool,
     net_devices: Option<parent::NetDevices>,
     pid_file: Option<&'a str>,
     notify: Option<Relay>,
 }
 
+impl<'a> Undo<'a> {
+    /// Nothing is made yet.
+    pub fn new(directory: &'a ContainerDirectory<'a>, plan: &'a Plan) -> Self {
+        Self {
+            directory,
+            plan,
+            cgroup: None,
+            resctrl: Vec::new(),
+            init: None,
+            hooks_began: false,
+            net_devices: None,
+            pid_file: None,
+            notify: None,
+        }
+    }
+}
+
 impl Undo<'_> {
     /// Unmakes it, last made first. Problems met here are not told: the error that
     /// brought us here is.
-    fn run(self) {
+    pub fn run(self) {
         if let Some(devices) = self.net_devices {
             // Virtual ones would go with the network namespace of a process that is gone.
             devices.bring_back();
@@ -146,17 +163,7 @@ pub(crate) fn build<'a>(
     finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
 ) -> Result<Built<'a>> {
     let directory = store.claim(&plan.id)?;
-    let mut undo = Undo {
-        directory: &directory,
-        plan,
-        cgroup: None,
-        resctrl: Vec::new(),
-        init: None,
-        hooks_began: false,
-        net_devices: None,
-        pid_file: None,
-        notify: None,
-    };
+    let mut undo = Undo::new(&directory, plan);
     let mut terminal = terminal;
     match build_parts(plan, options, &mut undo, &mut terminal, finish) {
         Ok(state) => {
@@ -307,7 +314,7 @@ fn return_to_own_time() -> Result<()> {
 
 /// Makes the cgroup and puts its limits in force before anything runs in it; returns
 /// its inode number.
-fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
+pub(crate) fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
     tracing::debug!("make the control group");
     let cgroup = libcgroups::create(&plan.cgroup)?;
     limit(plan, undo.cgroup.insert(cgroup))
@@ -315,7 +322,7 @@ fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64>> {
 
 /// Has systemd make a scope around init, which waits (`libcgroups::systemd` draws it).
 /// Returns `cgroup.procs` of the cgroup that is delegated below.
-fn make_scope(
+pub(crate) fn make_scope(
     plan: &Plan,
     scope: &plan::cgroup::Scope,
     undo: &mut Undo<'_>,
@@ -356,7 +363,11 @@ fn make_resctrl(plan: &Plan, undo: &mut Undo<'_>) -> Result<()> {
 }
 
 /// Writes what a later `delete --force` needs should we be killed from here on.
-fn save_state(state: &mut State, directory: &ContainerDirectory<'_>, init: &Init) -> Result<()> {
+pub(crate) fn save_state(
+    state: &mut State,
+    directory: &ContainerDirectory<'_>,
+    init: &Init,
+) -> Result<()> {
     tracing::debug!("save the state");
     let doing = || format!("state of process {}", init.pid);
     let stat = kernel::procfs::read_process_stat(init.pid).doing(doing)?;

@@ -99,6 +99,16 @@ fn delete_loaded(
         kill_and_wait(state)?;
     }
     remove_cgroup(loaded, force)?;
+    finish(directory, state)
+}
+
+/// After the processes of a container were written down and ended.
+pub(crate) fn remove(directory: &ContainerDirectory<'_>, loaded: &Loaded) -> Result<Option<Error>> {
+    remove_cgroup(loaded, true)?;
+    finish(directory, &loaded.state)
+}
+
+fn finish(directory: &ContainerDirectory<'_>, state: &State) -> Result<Option<Error>> {
     resctrl::remove(&state.resctrl);
     directory.remove()?;
     Ok(run_poststop(state).err())

@@ -126,6 +126,25 @@ pub enum Error {
         /// "was killed by SIGKILL"
         how: String,
     },
+    /// `checkpoint` of something that does not run.
+    #[error("container cannot be checkpointed in {0} state")]
+    CheckpointIn(Status),
+    /// CRIU hands over a terminal only by another way.
+    #[error("process.terminal: a container with a terminal cannot be checkpointed and restored")]
+    CheckpointTerminal,
+    /// `checkpoint` and `restore` are CRIU's work.
+    #[error("executable file not found in $PATH: criu (install CRIU: https://criu.org)")]
+    NoCriu,
+    /// CRIU gave up.
+    #[error("criu {verb} failed: {said} (its log is {log})")]
+    Criu {
+        /// "dump", "restore"
+        verb: String,
+        /// The first errors of its log.
+        said: String,
+        /// Path of the whole log.
+        log: String,
+    },
     /// `delete` without `--force`.
     #[error("cannot delete container {id} that is not stopped: {status}")]
     NotStopped {

@@ -11,6 +11,7 @@
 
 mod bundle;
 mod caller;
+mod checkpoint;
 mod create;
 mod delete;
 mod describe;
@@ -47,6 +48,7 @@ pub use bundle::{
     make_overlay_directory, read_config, read_mounts, read_process, read_resources, resolve_bundle,
 };
 pub use caller::default_root;
+pub use checkpoint::{RestoreOptions, checkpoint, restore};
 pub use create::{CreateOptions, create, seal_descriptors};
 pub use delete::delete;
 pub use error::{Error, Failure, Result};

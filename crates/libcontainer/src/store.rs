@@ -202,6 +202,21 @@ impl ContainerDirectory<'_> {
         self.directory.as_fd()
     }
 
+    /// Its path, absolute, for programs that take one.
+    ///
+    /// # Errors
+    /// When there is no working directory to start from.
+    pub(crate) fn path(&self) -> Result<String> {
+        let path = format!("{}/{}", self.store.path, self.id);
+        match std::path::absolute(&path) {
+            Ok(path) => Ok(path.to_string_lossy().into_owned()),
+            Err(_) => Err(Error::Argument {
+                argument: "--root",
+                problem: format!("{path} cannot be made absolute"),
+            }),
+        }
+    }
+
     /// Whether the directory still is the container's.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::build::annotations::ACTED_ON;
 use crate::build::capabilities::CAPABILITIES;
 use crate::build::mount_options;
 use crate::cgroup::ANNOTATION_PREFIX;
+use crate::checkpoint;
 use crate::validate::SPEC_VERSIONS;
 
 /// features.json of the runtime spec.
@@ -262,9 +263,13 @@ pub fn features() -> Features {
         },
         annotations: Annotations {
             version: env!("CARGO_PKG_VERSION"),
-            checkpoint: "false",
+            checkpoint: "true",
         },
-        potentially_unsafe_config_annotations: [&[ANNOTATION_PREFIX], &ACTED_ON[..]].concat(),
+        potentially_unsafe_config_annotations: [
+            &[checkpoint::CONFIG_ANNOTATION, ANNOTATION_PREFIX],
+            &ACTED_ON[..],
+        ]
+        .concat(),
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod build;
 pub mod cgroup;
+pub mod checkpoint;
 pub mod doctor;
 mod error;
 mod exec;

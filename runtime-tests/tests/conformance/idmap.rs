@@ -11,6 +11,17 @@ use crate::mounts::{unmount, volume, volume_with_submount};
 
 const CHAPTER: &str = "config.md: Idmapped mounts";
 
+/// Of a tmpfs since Linux 6.3.
+fn needs_idmapped_tmpfs() {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    if (numbers.next(), numbers.next()) < (Some(6), Some(3)) {
+        skip("a tmpfs can be mounted with other owners since Linux 6.3");
+    }
+}
+
 /// Debian's runc refuses or ignores them.
 fn needs_idmapped_mounts(case: &Case) {
     if case.version().starts_with("runc version 1.1.") {
@@ -169,6 +180,7 @@ fn idmap_is_not_recursive(case: &mut Case) {
     "ridmap: Indicates that the mount MUST have an idmapping applied, and the mapping is applied recursively."
 )]
 fn ridmap_is_recursive(case: &mut Case) {
+    needs_idmapped_tmpfs();
     needs_idmapped_mounts(case);
     if case.version().starts_with("crun version 1.8") {
         skip("crun knows ridmap since 1.9");
@@ -212,6 +224,7 @@ fn relative_mapping_in_the_option(case: &mut Case) {
 #[convention("Not only bind mounts, where the kernel can.")]
 fn new_tmpfs(case: &mut Case) {
     case.only_corten();
+    needs_idmapped_tmpfs();
     let mut bundle = case.bundle();
     bundle.config.mount(
         "/mnt",

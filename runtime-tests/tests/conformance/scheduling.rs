@@ -142,7 +142,7 @@ fn real_time_in_a_user_namespace(case: &mut Case) {
     needs_a_newer_peer(case);
     let mut bundle = case.bundle();
     bundle.config.user_namespace(100_000);
-    if case.view.name() == "host" {
+    if !case.view.is_unified() {
         bundle.config.set(
             "/linux/resources/cpu",
             json!({"realtimePeriod": 1_000_000, "realtimeRuntime": 1000}),

@@ -31,6 +31,9 @@ fn read(case: &Case, file: &str) -> String {
         controller => controller,
     };
     let path = directory(case.token(), controller).expect("the container's cgroup");
+    if case.view.is_unified() && !path.join(file).exists() {
+        skip("written for v1; `host::scopes` has the same for v2");
+    }
     let text = fs::read_to_string(path.join(file));
     let text = text.unwrap_or_else(|error| panic!("{file} in {}: {error}", path.display()));
     text.trim().to_owned()
@@ -345,6 +348,9 @@ fn memory_below_usage(case: &mut Case) {
     let swap = fs::read_to_string("/proc/swaps").unwrap_or_default();
     if swap.lines().count() > 1 {
         skip("this machine has swap, where the memory would go");
+    }
+    if case.view.is_unified() {
+        skip("cgroup v2 makes room by killing, and refuses nothing");
     }
     let finished = update(case, &id, &["--memory", "10485760"]).fails();
     if case.is_corten() {

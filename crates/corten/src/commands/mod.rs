@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod checkpoint;
 mod completion;
 mod create;
 mod delete;
@@ -53,6 +54,8 @@ pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandE
         Command::Resume(args) => pause::resume(global, &args.id)?,
         Command::Update(args) => update::update(global, args)?,
         Command::Mounts(args) => mounts::mounts(global, args.change)?,
+        Command::Checkpoint(args) => checkpoint::checkpoint(global, args)?,
+        Command::Restore(args) => return checkpoint::restore(global, args),
         Command::Events(args) => events::events(global, &args)?,
         Command::Stats(args) => stats::stats(global, &args)?,
         Command::Logs(args) => logs::logs(global, &args.id)?,

@@ -353,6 +353,7 @@ impl Build<'_> {
             cwd: Some("/".to_owned()),
             stdout: file(hook.stdout.as_ref())?,
             stderr: file(hook.stderr.as_ref())?,
+            descriptors: &[],
         };
         match run_command(&command) {
             Ok(finished) if finished.status == ExitStatus::Code(0) && !finished.timed_out => Ok(()),

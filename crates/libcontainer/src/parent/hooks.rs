@@ -82,6 +82,7 @@ fn start_hook(
         cwd: directory.map(str::to_owned),
         stdout: stdout.as_ref().map(AsFd::as_fd),
         stderr: stderr.as_ref().map(AsFd::as_fd),
+        descriptors: &[],
     })
 }
 

@@ -1,0 +1,14 @@
+//! What needs a real host: systemd as the service manager, cgroup v2 alone with all its
+//! controllers, users' own managers, the privileges of a machine's root. Run by
+//! `make test-vm` in a machine made for it; anywhere else each test is skipped.
+
+mod checkpoint;
+mod controllers;
+mod machine;
+mod podman;
+mod scopes;
+mod users;
+
+fn main() -> std::process::ExitCode {
+    runtime_tests::main(env!("CARGO_BIN_EXE_probe"))
+}

@@ -146,11 +146,11 @@ fn memory_reservation_and_swappiness(case: &mut Case) {
     "cpu.shares (uint64, OPTIONAL) - specifies a relative share of CPU time available to the tasks in a cgroup."
 )]
 fn cpu_shares(case: &mut Case) {
-    let weight = if case.is_corten() { "100" } else { "39" };
+    let weight = if case.is_corten() { "174" } else { "79" };
     files(
         case,
-        &[("cpu", json!({"shares": 1024}))],
-        &[("cpu", [("cpu.shares", "1024"), ("cpu.weight", weight)])],
+        &[("cpu", json!({"shares": 2048}))],
+        &[("cpu", [("cpu.shares", "2048"), ("cpu.weight", weight)])],
     );
 }
 
@@ -160,15 +160,15 @@ fn cpu_shares(case: &mut Case) {
 fn cpu_quota(case: &mut Case) {
     files(
         case,
-        &[("cpu", json!({"quota": 50_000, "period": 100_000}))],
+        &[("cpu", json!({"quota": 50_000, "period": 200_000}))],
         &[
             (
                 "cpu",
-                [("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 100000")],
+                [("cpu.cfs_quota_us", "50000"), ("cpu.max", "50000 200000")],
             ),
             (
                 "cpu",
-                [("cpu.cfs_period_us", "100000"), ("cpu.max", "50000 100000")],
+                [("cpu.cfs_period_us", "200000"), ("cpu.max", "50000 200000")],
             ),
         ],
     );

@@ -104,12 +104,11 @@ fn mount_options(case: &mut Case) {
     let plain = known
         .iter()
         .filter(|word| !WITH_CONDITIONS.contains(&word.as_str()));
+    let plain: Vec<&str> = plain.map(String::as_str).collect();
     // What is not recognised goes to the file system, and ramfs would take it in silence.
-    for (number, word) in plain.enumerate() {
+    for (number, words) in plain.chunks(12).enumerate() {
         let target = format!("/run/mounts/{number}");
-        bundle
-            .config
-            .mount(&target, "tmpfs", "tmpfs", &["size=64k", word]);
+        bundle.config.mount(&target, "tmpfs", "tmpfs", words);
     }
     case.facts(&bundle);
 }

@@ -39,6 +39,7 @@ broken! {
     cpu_realtime_above_the_period: ["linux.resources.cpu.realtime"] c => c.set("/linux/resources/cpu", json!({"realtimeRuntime": 20_000, "realtimePeriod": 10_000}));
     cpuset_no_such_node: ["linux.resources.cpu.mems"] c => c.set("/linux/resources/cpu", json!({"mems": "1000"}));
     block_weight_of_a_device: ["linux.resources.blockIO.weightDevice[0]"] c => c.set("/linux/resources/blockIO", json!({"weightDevice": [{"major": 8, "minor": 0, "weight": 5000}]}));
+    block_device_without_a_weight: ["linux.resources.blockIO.weightDevice[0]"] c => c.set("/linux/resources/blockIO", json!({"weightDevice": [{"major": 8, "minor": 0}]}));
     block_rate_of_no_device: ["linux.resources.blockIO.throttleReadBpsDevice[0]"] c => c.set("/linux/resources/blockIO", json!({"throttleReadBpsDevice": [{"major": 4000, "minor": 77, "rate": 1}]}));
     network_class_too_large: ["linux.resources.network.classID", "4294967296"] c => c.set("/linux/resources/network", json!({"classID": 4_294_967_296_u64}));
     network_class_without_the_controller: ["linux.resources.network.classID", "cgroup"] c => c.set("/linux/resources/network", json!({"classID": 1}));

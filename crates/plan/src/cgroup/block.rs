@@ -7,7 +7,7 @@ use oci_spec::runtime::{LinuxBlockIo, LinuxThrottleDevice, LinuxWeightDevice};
 use super::Problems;
 use super::devices::{MAJOR_MAX, MINOR_MAX};
 use super::sheet::at;
-use crate::{ConfigPath, PlanError};
+use crate::{ConfigPath, PlanError, Problem};
 
 /// `linux.resources.blockIO`
 #[derive(Debug, Default)]
@@ -131,6 +131,12 @@ fn read_device_weight(
     out: &mut Problems,
 ) -> Option<DeviceWeight> {
     refuse_leaf_weight(entry.leaf_weight(), path.field("leafWeight"), out);
+    if entry.weight().is_none() && entry.leaf_weight().is_none() {
+        let wanted = "a weight: the spec requires one for each device";
+        let problem = Problem::Missing { wanted };
+        out.problems.push(PlanError::new(path, problem));
+        return None;
+    }
     let device = read_device(entry.major(), entry.minor(), &path, out)?;
     let weight = read_weight(entry.weight(), path.field("weight"), out)?;
     Some(DeviceWeight {

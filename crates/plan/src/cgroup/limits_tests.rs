@@ -281,7 +281,7 @@ fn block_io() {
     let device = |rate: u64| json!([{"major": 8, "minor": 16, "rate": rate}]);
     let r = json!({"blockIO": {
         "weight": 500, "leafWeight": 0,
-        "weightDevice": [{"major": 8, "minor": 0, "weight": 10}, {"major": 8, "minor": 1}],
+        "weightDevice": [{"major": 8, "minor": 0, "weight": 10}, {"major": 8, "minor": 1, "weight": 0}],
         "throttleReadBpsDevice": device(1), "throttleWriteBpsDevice": device(2),
         "throttleReadIOPSDevice": device(3), "throttleWriteIOPSDevice": device(0),
     }});

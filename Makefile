@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended engines mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
+.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended engines engine-table mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -65,6 +65,17 @@ engines: test-deps ## container engines (podman, Docker, containerd, buildah) dr
 handbook: test-deps ## packaging, and every command of the documentation, run as written
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW=host $(CARGO) test --locked -p runtime-tests --test handbook -- $(ARGS)
+
+engine-table: test-deps ## docs/engines/features.md: every engine, every feature, corten beside runc and crun
+	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	@mkdir -p $(MATRIX)
+	for peer in runc crun; do \
+	    PEER=$$(PATH="$$PATH:/usr/sbin:/sbin" command -v $$peer) RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" \
+	        $(CARGO) test --locked -q -p runtime-tests --test engines -- --json $(MATRIX)/engines-$$peer.json; \
+	done
+	$(CARGO) run --locked -q -p runtime-tests --bin engine_table -- runtime-tests/engine-differences.toml \
+	    runc=$(MATRIX)/engines-runc.json crun=$(MATRIX)/engines-crun.json > $(MATRIX)/engines.md
+	cp $(MATRIX)/engines.md docs/engines/features.md
 
 mutation: test-deps ## breaks the runtime under each conformance test in turn: the test must notice
 	$(CARGO) build --locked --profile fast -p corten

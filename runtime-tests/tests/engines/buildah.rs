@@ -91,7 +91,9 @@ fn run(session: &mut Session, options: &str, line: &str) -> Finished {
     session.tell(&words)
 }
 
-#[convention("buildah run: output, codes, and the options that reach the runtime.")]
+#[convention(
+    "buildah run: output, codes, --user, --workingdir, --env, --hostname, capabilities, networks, volumes, tmpfs, -t, input."
+)]
 fn runs(case: &mut Case) {
     story(case, |session| {
         let volume = session.case.directory.join("volume");

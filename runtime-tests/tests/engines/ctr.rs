@@ -60,9 +60,14 @@ fn run_command<'a>(options: &'a str, id: &'a str, command: &[&'a str]) -> Vec<&'
     line
 }
 
-/// Asks until there is output, and writes down that answer: `ctr` opens the FIFOs in the
-/// background, and at times the process has ended before it gets there. With every
-/// runtime its output is lost then.
+/// Asks until there is output, and writes down that answer.
+///
+/// `ctr` opens its ends of the FIFOs in the background, and gives up those that are not
+/// open when the process has ended. Measured on two busy cores, with a program that
+/// writes a line and ends: `ctr run` lost a stream in 5 of 1680 runs with corten and in
+/// none of 1080 with runc and crun, `ctr task exec` in 1 of about 1300 and in none of
+/// 1300. corten returns when the program runs, not before, so one that ends at once has
+/// mostly ended by then, and `ctr` has less time.
 #[track_caller]
 fn tell_until_output(session: &mut Session, words: &[&str]) -> Finished {
     let mut finished = session.ask(words);
@@ -137,7 +142,9 @@ fn runtime(session: &Session, args: &[&str]) -> Program {
         .args(args)
 }
 
-#[convention("ctr run: output on both streams, exit codes, a program that is missing.")]
+#[convention(
+    "ctr run: output on both streams, exit codes, a program that is missing, --null-io, the native snapshotter."
+)]
 fn runs(case: &mut Case) {
     story(case, ctr, tell_runs);
 }
@@ -159,7 +166,9 @@ pub fn tell_runs(session: &mut Session, _: &mut Containerd) {
     run(session, "", facts).ok();
 }
 
-#[convention("ctr run: the options that reach the runtime.")]
+#[convention(
+    "ctr run: --read-only, --env, --cwd, --no-pivot, --seccomp, --allow-new-privs, --cap-add, --cap-drop, --net-host, --device, --mount, --uidmap, --rootfs-propagation, --privileged."
+)]
 fn options(case: &mut Case) {
     story(case, ctr, |session, _| {
         let volume = session.case.directory.join("volume");

@@ -20,7 +20,9 @@ fn defaults(case: &mut Case) {
     });
 }
 
-#[convention("--user, --group-add, --cap-add, --cap-drop, --security-opt, --ulimit, --sysctl.")]
+#[convention(
+    "--user, --group-add, --cap-add, --cap-drop, --security-opt, --ulimit, --sysctl, --init, --oom-score-adj."
+)]
 fn identity(case: &mut Case) {
     story(case, |session, _| {
         let status = "id; grep -E '^(Cap|NoNew|Seccomp|Groups)' /proc/self/status";
@@ -130,7 +132,9 @@ fn mounts(case: &mut Case) {
     });
 }
 
-#[convention("Networks: none, host, bridge with an address of its own, that of another container.")]
+#[convention(
+    "Networks: none, host, bridge with an address of its own, that of another container; --pid, --ipc, --uts, --cgroupns."
+)]
 fn networks(case: &mut Case) {
     story(case, |session, _| {
         let line = "ls /sys/class/net; wc -l < /proc/net/route; cat /proc/sys/net/ipv4/ip_unprivileged_port_start";

@@ -9,7 +9,9 @@ use crate::session::{LIMIT_FILES, Session};
 
 const CHAPTER: &str = "Docker: limits";
 
-#[convention("Limits, as the cgroup's files have them.")]
+#[convention(
+    "-m, --memory-reservation, --cpus, --cpu-shares, --cpuset-cpus, --pids-limit, --blkio-weight, as the cgroup's files have them."
+)]
 fn set(case: &mut Case) {
     story(case, |session, _| {
         let id = start_limited(session);
@@ -62,7 +64,9 @@ fn start_limited(session: &Session) -> String {
 
 const INSIDE: &str = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/pids/pids.max";
 
-#[convention("`docker stats` and `docker top` of a running and a paused container.")]
+#[convention(
+    "`docker stats` and `docker top` of a running and a paused container; pause and unpause."
+)]
 fn measured(case: &mut Case) {
     story(case, |session, _| {
         start(

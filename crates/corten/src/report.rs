@@ -12,9 +12,13 @@ pub enum CommandError {
     #[error(transparent)]
     Container(#[from] libcontainer::Error),
     /// A configuration that `explain` has already told everything about.
+    ///
+    /// Remedy: mend what is listed, all at once.
     #[error("{} (listed on standard output)", count(*.0, "problem"))]
     Problems(usize),
     /// A command-line argument that cannot be used.
+    ///
+    /// Remedy: `--help` of the command says what is wanted.
     #[error("{argument}: {problem}")]
     Argument {
         /// The option, `--console-socket`, or the name of the positional argument.
@@ -23,6 +27,8 @@ pub enum CommandError {
         problem: String,
     },
     /// `--regex`: one of the containers, and why.
+    ///
+    /// Remedy: see the message behind the name; the other containers were seen to.
     #[error("{id}: {source}")]
     OneOfMany {
         /// Its name.
@@ -31,9 +37,13 @@ pub enum CommandError {
         source: libcontainer::Error,
     },
     /// `kill` with a word that names no signal.
+    ///
+    /// Remedy: a number or a name of signal(7), with or without SIG.
     #[error("unknown signal {0:?}")]
     UnknownSignal(String),
     /// A file of the caller's.
+    ///
+    /// Remedy: the reason is that of the system.
     #[error("{argument}: {doing} {path}: {}", reason(.source))]
     File {
         /// The option that named it.
@@ -46,12 +56,19 @@ pub enum CommandError {
         source: io::Error,
     },
     /// The host's ps(1), which shows the processes of a container.
+    ///
+    /// Remedy: install procps, or give arguments that leave a column PID; `--format json`
+    /// needs no ps.
     #[error("ps: {0}")]
     Ps(String),
     /// There is a configuration already.
+    ///
+    /// Remedy: remove it, or choose another `--file`.
     #[error("--bundle: File {0} exists. Remove it first")]
     ConfigExists(String),
     /// Standard output.
+    ///
+    /// Remedy: see where standard output leads.
     #[error("write to standard output: {}", reason(.0))]
     Output(io::Error),
 }

@@ -48,9 +48,14 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] Errors),
     /// A step of the plan failed; all that was done is undone.
+    ///
+    /// Remedy: the hint in brackets says what to do, where there is something to say;
+    /// `--debug` shows the refused call.
     #[error("{0}")]
     Step(Box<Failure>),
     /// A hook did not succeed.
+    ///
+    /// Remedy: see the log of the hook; `corten explain` shows where it comes from.
     #[error("{path}: {program} {how}{output}")]
     Hook {
         /// `hooks.createRuntime[0]`
@@ -63,6 +68,8 @@ pub enum Error {
         output: String,
     },
     /// Init ended without a word.
+    ///
+    /// Remedy: look for who killed it: the kernel log, a limit, another program.
     #[error("container init {how} while the container was being created{hint}")]
     InitDied {
         /// "was killed by SIGKILL"
@@ -71,56 +78,88 @@ pub enum Error {
         hint: String,
     },
     /// No such container.
+    ///
+    /// Remedy: `corten list`; another user or engine keeps its containers below another
+    /// `--root`.
     #[error("container {0:?} does not exist")]
     NotFound(String),
     /// The id is taken.
+    ///
+    /// Remedy: choose another name, or delete the other container.
     #[error(
         "container with given ID already exists: {0:?} (another name, or `corten delete {0}` first)"
     )]
     AlreadyExists(String),
     /// The command needs a running container.
+    ///
+    /// Remedy: nothing; `corten state` tells what it is.
     #[error("container not running")]
     NotRunning,
     /// `pause` twice. The first words are those of every refusal to pause.
+    ///
+    /// Remedy: nothing; `resume` lets it go on.
     #[error("container not running (it is paused already)")]
     AlreadyPaused,
     /// `resume` of something that goes on anyway.
+    ///
+    /// Remedy: nothing.
     #[error("container not paused")]
     NotPaused,
     /// The command works on the container's cgroup, and it has none of its own.
+    ///
+    /// Remedy: create it without `--cgroup-manager disabled`; a user needs a delegated
+    /// cgroup (`corten doctor`).
     #[error(
         "the container has no control group of its own (it was created with --cgroup-manager disabled)"
     )]
     NoCgroup,
     /// `events` of something that has ended. The words differ from those of
     /// [`Error::NotRunning`] in every runtime.
+    ///
+    /// Remedy: nothing; start it first.
     #[error("container with id {0} is not running")]
     NothingHappens(String),
     /// `start` of something that was started.
+    ///
+    /// Remedy: nothing; `exec` runs one more process in it.
     #[error("cannot start an already running container")]
     AlreadyRunning,
     /// `start` of something that could not take a step.
+    ///
+    /// Remedy: `resume` it, then `start`.
     #[error("cannot start a paused container (`resume` it first)")]
     StartPaused,
     /// `start` of something that has ended.
+    ///
+    /// Remedy: delete it and create it again.
     #[error("cannot start a container that has stopped")]
     HasStopped,
     /// `start` of something that is still being made, or whose maker died.
+    ///
+    /// Remedy: wait for the other command, or `delete --force`.
     #[error("cannot start a container that is still being created")]
     StillCreating,
     /// There is no more of it yet than its name.
+    ///
+    /// Remedy: wait for the other command, or `delete --force`.
     #[error("the container is still being created (`delete --force` removes it)")]
     StateUnknown,
     /// `exec` into something that does not take processes.
+    ///
+    /// Remedy: `resume` a paused one, or `--ignore-paused`; create a stopped one again.
     #[error("cannot exec in a {0}")]
     ExecIn(&'static str),
     /// The process of `exec` ended without a word.
+    ///
+    /// Remedy: look for who killed it; the container may have ended.
     #[error("the process {how} before it became the program")]
     ExecDied {
         /// "was killed by SIGKILL"
         how: String,
     },
     /// The process of `mounts` ended without a word.
+    ///
+    /// Remedy: look for who killed it; the container may have ended.
     #[error("the process that was to change the mounts {how}")]
     VisitorDied {
         /// "was killed by SIGKILL"
@@ -146,6 +185,8 @@ pub enum Error {
         log: String,
     },
     /// `delete` without `--force`.
+    ///
+    /// Remedy: `kill` first, or `delete --force`.
     #[error("cannot delete container {id} that is not stopped: {status}")]
     NotStopped {
         /// Container id.
@@ -154,6 +195,8 @@ pub enum Error {
         status: Status,
     },
     /// Another command holds the container.
+    ///
+    /// Remedy: wait for that process, or end it.
     #[error("container {id:?} is being changed by another command ({holder})")]
     Busy {
         /// Container id.
@@ -162,9 +205,13 @@ pub enum Error {
         holder: String,
     },
     /// The program could not be executed after `start` opened the gate.
+    ///
+    /// Remedy: the hint in brackets says what is wrong with the program.
     #[error("{0}")]
     Exec(Box<Failure>),
     /// The state directory holds something that this version did not write.
+    ///
+    /// Remedy: `delete --force`.
     #[error("state of container {id:?}: {problem} (`delete --force` removes it)")]
     BadState {
         /// Container id.
@@ -173,6 +220,8 @@ pub enum Error {
         problem: String,
     },
     /// A command-line argument that cannot be used.
+    ///
+    /// Remedy: `--help` of the command says what is wanted.
     #[error("{argument}: {problem}")]
     Argument {
         /// `--console-socket`
@@ -181,6 +230,8 @@ pub enum Error {
         problem: String,
     },
     /// A system call outside any step.
+    ///
+    /// Remedy: the reason is that of the system; `--debug` shows the call.
     #[error("{doing}: {}", reason_of(.source))]
     System {
         /// What was wanted.

@@ -22,12 +22,16 @@ pub struct PlanError {
 #[serde(rename_all = "camelCase")]
 pub enum Problem {
     /// A property that must be there is not. `wanted` completes "missing: ".
+    ///
+    /// Remedy: add the property.
     #[error("missing: {wanted}")]
     Missing {
         /// What should stand there.
         wanted: &'static str,
     },
     /// The value is of the wrong type, form or range.
+    ///
+    /// Remedy: write what the line says would be accepted.
     #[error("expected {wanted}, found {}", cut(found))]
     Invalid {
         /// What would have been accepted.
@@ -36,6 +40,8 @@ pub enum Problem {
         found: String,
     },
     /// A word that is not one of a closed list.
+    ///
+    /// Remedy: mostly a misspelling: the list has all words.
     #[error("unknown {what} {} (one of: {one_of})", quote(found))]
     Unknown {
         /// The kind of word, "namespace".
@@ -46,6 +52,8 @@ pub enum Problem {
         one_of: String,
     },
     /// The same thing twice, where the spec allows it once.
+    ///
+    /// Remedy: remove one of the two.
     #[error("duplicate {what} {} (already at {first})", quote(found))]
     Duplicate {
         /// The kind of thing, "namespace".
@@ -56,12 +64,18 @@ pub enum Problem {
         first: ConfigPath,
     },
     /// Two properties, or a property and the request, exclude each other.
+    ///
+    /// Remedy: change one of the two that exclude each other; the hint says which.
     #[error("{0}")]
     Conflict(String),
     /// This host cannot do it: the sentence says what is needed and what is there.
+    ///
+    /// Remedy: the sentence says what the machine would need; `corten doctor` looks for it.
     #[error("{0}")]
     Unsupported(String),
     /// The document is not one that can be read at all.
+    ///
+    /// Remedy: a bundle is a directory with a config.json; `corten spec` writes one.
     #[error("{0}")]
     Unreadable(String),
 }

@@ -99,25 +99,8 @@ fn install_and_uninstall(case: &mut Case) {
     assert_eq!(files(&root), Vec::<PathBuf>::new());
 }
 
-/// A directory that dpkg takes for a system on which nothing is installed.
-fn empty_debian(directory: &Path) -> PathBuf {
-    let root = directory.join("debian");
-    let state = root.join("var/lib/dpkg");
-    for directory in ["info", "updates", "triggers"] {
-        fs::create_dir_all(state.join(directory)).expect("dpkg's directories");
-    }
-    for file in ["status", "available"] {
-        fs::write(state.join(file), "").expect("dpkg's files");
-    }
-    root
-}
-
-#[convention("The Debian package installs, is whole, runs, and leaves nothing when it is purged.")]
-fn debian_package(case: &mut Case) {
-    case.only_corten();
-    if !Path::new("/usr/bin/dpkg-deb").exists() {
-        skip("no dpkg on this machine");
-    }
+/// Builds it; all of it is root's, and none of it below /etc.
+fn package(case: &Case) -> String {
     let (binaries, assets) = built(case);
     let out = case.directory.join("out");
     let words = [&binaries, &assets, &out].map(|path| path.to_string_lossy().into_owned());
@@ -137,6 +120,29 @@ fn debian_package(case: &mut Case) {
             "no configuration of others is touched: {line}"
         );
     }
+    package.to_owned()
+}
+
+/// A directory that dpkg takes for a system on which nothing is installed.
+fn empty_debian(directory: &Path) -> PathBuf {
+    let root = directory.join("debian");
+    let state = root.join("var/lib/dpkg");
+    for directory in ["info", "updates", "triggers"] {
+        fs::create_dir_all(state.join(directory)).expect("dpkg's directories");
+    }
+    for file in ["status", "available"] {
+        fs::write(state.join(file), "").expect("dpkg's files");
+    }
+    root
+}
+
+#[convention("The Debian package installs, is whole, runs, and leaves nothing when it is purged.")]
+fn debian_package(case: &mut Case) {
+    case.only_corten();
+    if !Path::new("/usr/bin/dpkg-deb").exists() {
+        skip("no dpkg on this machine");
+    }
+    let package = package(case);
     let root = empty_debian(&case.directory);
     let option = format!("--root={}", root.display());
     let bundle = case.bundle();
@@ -150,7 +156,7 @@ fn debian_package(case: &mut Case) {
             .ok()
             .stdout
     };
-    dpkg(&["--install", package]);
+    dpkg(&["--install", &package]);
     assert!(dpkg(&["--status", "corten"]).contains("Status: install ok installed"));
     assert_eq!(dpkg(&["--verify", "corten"]), "", "files are as packaged");
     let corten = root.join("usr/sbin/corten").to_string_lossy().into_owned();

@@ -81,11 +81,22 @@ fn verb(command: &Command, names: Vec<String>) -> Verb {
         names,
         about: first_line(&about.unwrap_or_default()),
         choices: choices.collect(),
-        words: command
-            .get_positionals()
-            .next()
-            .map_or(Value::Anything, value_of),
+        words: words_of(command),
     }
+}
+
+/// What the words behind a command are: a command below it, or what is asked for first.
+fn words_of(command: &Command) -> Value {
+    let below = command.get_subcommands().map(Command::get_name);
+    let below: Vec<String> = below
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect();
+    if !below.is_empty() {
+        return Value::OneOf(below);
+    }
+    let first = command.get_positionals().next();
+    first.map_or(Value::Anything, value_of)
 }
 
 fn value_of(arg: &Arg) -> Value {

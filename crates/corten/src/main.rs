@@ -103,7 +103,9 @@ fn answer_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => answer(&error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Log::standard().fail("a command is missing (see `corten --help`)");
+            let matches = usage::parse_leniently(words);
+            let command = matches.as_ref().and_then(ArgMatches::subcommand_name);
+            Log::standard().fail(&usage::missing_command(command));
             ExitCode::FAILURE
         }
         _ => {

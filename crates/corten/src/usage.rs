@@ -62,6 +62,16 @@ pub fn explain(error: &clap::Error, command: Option<&str>) -> String {
     }
 }
 
+/// No command where there must be one; `command` is the one that has others below it.
+pub fn missing_command(command: Option<&str>) -> String {
+    let program = Cli::command();
+    let Some(found) = command.and_then(|name| program.find_subcommand(name)) else {
+        return "a command is missing (see `corten --help`)".to_owned();
+    };
+    let name = found.get_name();
+    format!("{name}: a command is missing (see `corten {name} --help`)")
+}
+
 fn text(value: &ContextValue) -> String {
     match value {
         ContextValue::Strings(list) => list.join(", "),
@@ -122,6 +132,18 @@ mod tests {
             .as_ref()
             .and_then(|matches| matches.subcommand_name());
         explain(&Cli::try_parse_from(&words).unwrap_err(), command)
+    }
+
+    #[test]
+    fn a_command_is_missing_where_it_is_looked_for() {
+        assert_eq!(
+            super::missing_command(None),
+            "a command is missing (see `corten --help`)"
+        );
+        assert_eq!(
+            super::missing_command(Some("mounts")),
+            "mounts: a command is missing (see `corten mounts --help`)"
+        );
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
         (ParentOp::OpenLayer { .. }, Errno::ROFS | Errno::ACCESS) => {
             "--overlay-dir must be writable; --overlay keeps the layer in memory"
         }
+        (ParentOp::OpenMountSource { .. }, Errno::PERM) => {
+            "what is on the host can be added to a running container only by root of the host"
+        }
         (ParentOp::OpenMountSource { .. }, Errno::NOENT) => "the source of a bind mount must exist",
         (_, Errno::NOSYS) => "the kernel is too old: Linux 5.14 is needed",
         _ => return None,

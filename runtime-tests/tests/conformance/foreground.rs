@@ -156,6 +156,7 @@ fn of_a_container_that_is_killed(case: &mut Case) {
 #[convention("A program that cannot be executed leaves the terminal as it was.")]
 fn of_a_program_that_is_none(case: &mut Case) {
     case.works();
+    case.works();
     let mut bundle = case.bundle();
     bundle.config.set("/process/terminal", json!(true));
     bundle.config.args(&["/none"]);

@@ -224,3 +224,37 @@ fn lifecycle(case: &mut Case) {
         runtime(case, &["delete", &id]).run().status.success()
     });
 }
+
+/// The kernel clones a tree only for who may administer the mount namespace it is in,
+/// and the host's is not the caller's.
+#[convention("`mounts add` gives a user's container new file systems, and refuses binds.")]
+fn mounts_of_a_running_container(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = bundle(case);
+    bundle.config.args(&["/bin/sleep", "1000"]);
+    bundle.write();
+    let id = case.id();
+    let path = bundle.path.to_string_lossy().into_owned();
+    let create = ["run", "--detach", "--bundle", &path, &id];
+    runtime(case, &create).run().ok();
+    let change = |what: &str, list: serde_json::Value| {
+        let command = runtime(case, &["mounts", what, &id, "-"]);
+        command.input(&list.to_string()).run()
+    };
+    let mounted = || {
+        let line = "grep -c ' /a ' /proc/mounts || true";
+        let exec = runtime(case, &["exec", &id, "/bin/sh", "-c", line]);
+        exec.run().ok().stdout
+    };
+    let tmpfs = json!([{"destination": "/a", "type": "tmpfs", "options": ["size=64k"]}]);
+    change("add", tmpfs.clone()).ok();
+    assert_eq!(mounted(), "1\n");
+    let bind = json!([{"destination": "/b", "source": "/usr", "options": ["bind"]}]);
+    change("add", bind).exits(1).says("mounts[0].source");
+    change("remove", tmpfs).ok();
+    assert_eq!(mounted(), "0\n");
+    runtime(case, &["kill", &id, "KILL"]).run().ok();
+    case.until("it can be deleted", || {
+        runtime(case, &["delete", &id]).run().status.success()
+    });
+}

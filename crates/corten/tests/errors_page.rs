@@ -85,7 +85,7 @@ fn messages(source: &str) -> Vec<[String; 3]> {
             let text = docs.join(" ");
             if let Some(words) = literal(&attribute) {
                 let (meaning, remedy) = text.split_once("Remedy:").unwrap_or_else(|| {
-                    panic!("{words:?} has no line `Remedy:` in its doc comment")
+                    panic!("{words:?} has no line `/// Remedy: ...` in its doc comment: what should who reads it do?")
                 });
                 // What links lead to is not on the page.
                 let plain = |text: &str| text.replace(['[', ']'], "").trim().to_owned();

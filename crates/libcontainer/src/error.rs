@@ -166,15 +166,23 @@ pub enum Error {
         how: String,
     },
     /// `checkpoint` of something that does not run.
+    ///
+    /// Remedy: start it first, or `resume` it.
     #[error("container cannot be checkpointed in {0} state")]
     CheckpointIn(Status),
     /// CRIU hands over a terminal only by another way.
+    ///
+    /// Remedy: set `process.terminal` to false, or create it anew in place of restoring it.
     #[error("process.terminal: a container with a terminal cannot be checkpointed and restored")]
     CheckpointTerminal,
     /// `checkpoint` and `restore` are CRIU's work.
+    ///
+    /// Remedy: install CRIU; `corten doctor` looks for it.
     #[error("executable file not found in $PATH: criu (install CRIU: https://criu.org)")]
     NoCriu,
     /// CRIU gave up.
+    ///
+    /// Remedy: see the log that the line names; `criu check` tells what the kernel lacks.
     #[error("criu {verb} failed: {said} (its log is {log})")]
     Criu {
         /// "dump", "restore"

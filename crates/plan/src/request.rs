@@ -36,6 +36,10 @@ pub struct Request {
     /// The host's directory that the container sees at [`NOTIFY_DIRECTORY`], absolute;
     /// a service manager waits for its program (`NOTIFY_SOCKET`).
     pub notify_directory: Option<String>,
+    /// The agent of SCMP_ACT_NOTIFY where neither the profile nor an annotation names
+    /// one (`RUN_OCI_SECCOMP_RECEIVER`, as crun has it).
+    #[serde(default)]
+    pub seccomp_receiver: Option<String>,
     /// What stands at the other end of the container's terminal.
     pub terminal: TerminalHost,
     /// Whether cgroups are managed at all (`--cgroup-manager disabled`).
@@ -80,6 +84,7 @@ impl Request {
             listen_fds: 0,
             listen_fd_names: None,
             notify_directory: None,
+            seccomp_receiver: None,
             terminal: TerminalHost::None,
             cgroups_disabled: false,
             systemd_cgroup: false,

@@ -143,6 +143,46 @@ fn agent_decides(case: &mut Case) {
     agent.told();
 }
 
+/// The profile as an engine writes it that leaves the agent to others.
+fn ask_nobody(bundle: &mut Bundle, agent: &Agent) {
+    ask(bundle, agent, &["mkdir", "mkdirat"]);
+    for name in ["listenerPath", "listenerMetadata"] {
+        bundle.config.remove("/linux/seccomp", name);
+    }
+}
+
+#[convention("run.oci.seccomp.receiver: the agent of a profile that names none.")]
+fn agent_of_an_annotation(case: &mut Case) {
+    if case.version().starts_with("runc ") {
+        skip("annotations of crun, which runc does not act on");
+    }
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask_nobody(&mut bundle, &agent);
+    let all = json!({"run.oci.seccomp.receiver": agent.socket});
+    bundle.config.set("/annotations", all);
+    assert_eq!(case.run(&bundle).ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
+#[convention(
+    "RUN_OCI_SECCOMP_RECEIVER in the runtime's environment: the same, where nothing else names an agent."
+)]
+fn agent_of_the_environment(case: &mut Case) {
+    if case.version().starts_with("runc ") {
+        skip("a variable of crun, which runc does not read");
+    }
+    let agent = agent(case, "");
+    let mut bundle = case.bundle();
+    ask_nobody(&mut bundle, &agent);
+    bundle.write();
+    let id = case.id();
+    let run = case.run_command(&bundle, &id, &[]);
+    let run = run.env("RUN_OCI_SECCOMP_RECEIVER", &agent.socket).run();
+    assert_eq!(run.ok().stdout, "mkdir 77\nchdir 0\n");
+    agent.told();
+}
+
 #[must(
     "The container process state includes the following properties: ociVersion, fds, pid, metadata, state."
 )]

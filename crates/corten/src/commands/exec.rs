@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use plan::ExecRequest;
 
 use super::existing;
-use super::prepare::{Until, listen_fd_names, listen_fds, terminal};
+use super::prepare::{Until, listen_fd_names, listen_fds, seccomp_receiver, terminal};
 use crate::cli::{Exec, Global};
 use crate::report::CommandError;
 use libcontainer::{Error, ExecOptions, ExecTarget};
@@ -48,6 +48,7 @@ pub fn exec(global: &Global, args: Exec) -> Result<ExitCode, CommandError> {
         preserve_fds,
         listen_fds,
         listen_fd_names: listen_fd_names(),
+        seccomp_receiver: seccomp_receiver(),
         terminal_host,
         cgroups_disabled: !target.has_cgroup(),
         no_new_keyring: !target.has_keyring(),

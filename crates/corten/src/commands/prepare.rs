@@ -57,6 +57,7 @@ pub fn prepare(global: &Global, args: Container, until: Until) -> Result<Prepare
         listen_fds,
         listen_fd_names: listen_fd_names(),
         notify_directory,
+        seccomp_receiver: seccomp_receiver(),
         terminal: terminal(args.console_socket.as_deref(), until)?,
         cgroups_disabled: global.cgroup_manager == CgroupManager::Disabled,
         systemd_cgroup: uses_systemd(global),
@@ -163,6 +164,12 @@ pub fn listen_fds() -> u32 {
         (Some(fds), Some(pid)) if pid == std::process::id() => fds,
         _ => 0,
     }
+}
+
+/// An agent for seccomp profiles that ask one and name none.
+pub(super) fn seccomp_receiver() -> Option<String> {
+    let path = std::env::var("RUN_OCI_SECCOMP_RECEIVER").ok();
+    path.filter(|path| !path.is_empty())
 }
 
 /// What a service manager calls them.

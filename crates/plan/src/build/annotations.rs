@@ -84,7 +84,8 @@ pub(super) fn wants_known_syscalls(context: &Context<'_>) -> bool {
 
 /// The agent of a seccomp profile that names none.
 pub(super) fn seccomp_receiver<'a>(context: &Context<'a>) -> Option<&'a str> {
-    value(context, SECCOMP_RECEIVER)
+    let request = context.request.seccomp_receiver.as_deref();
+    value(context, SECCOMP_RECEIVER).or(request)
 }
 
 /// Where hooks write their standard output and standard error.

@@ -60,6 +60,8 @@ pub struct ExecRequest {
     pub listen_fds: u32,
     /// `LISTEN_FDNAMES`
     pub listen_fd_names: Option<String>,
+    /// `RUN_OCI_SECCOMP_RECEIVER`
+    pub seccomp_receiver: Option<String>,
     /// What stands at the other end of a terminal.
     pub terminal_host: TerminalHost,
     /// The container has no control groups of its own.
@@ -88,6 +90,7 @@ impl ExecRequest {
             preserve_fds: 0,
             listen_fds: 0,
             listen_fd_names: None,
+            seccomp_receiver: None,
             terminal_host: TerminalHost::Foreground,
             cgroups_disabled: false,
             no_new_keyring: false,
@@ -132,6 +135,7 @@ pub fn exec(config: &[u8], request: &ExecRequest, host: &HostFacts) -> Result<Ex
         preserve_fds: request.preserve_fds,
         listen_fds: request.listen_fds,
         listen_fd_names: request.listen_fd_names.clone(),
+        seccomp_receiver: request.seccomp_receiver.clone(),
         terminal: request.terminal_host,
         cgroups_disabled: request.cgroups_disabled,
         ..Request::create(&request.id, "")

@@ -21,7 +21,8 @@ pub enum Before {
     Stopped,
 }
 
-/// A command that is struck. `{id}` and `{bundle}` stand for those of the test.
+/// A command that is struck. `{id}` and `{bundle}` stand for those of the test, `{new}`
+/// and `{mounted}` for lists of mounts that a container does not have, and has.
 #[derive(Debug, Clone, Copy)]
 pub struct Command {
     pub before: Before,
@@ -32,6 +33,10 @@ pub struct Command {
 
 /// What the program of a `run` in the foreground makes.
 const MARK: &str = "/ran";
+
+const NEW: &str = r#"[{"destination": "/new", "type": "tmpfs"},
+    {"destination": "/new/usr", "source": "/usr", "options": ["rbind", "ro"]}]"#;
+const MOUNTED: &str = r#"[{"destination": "/dev/shm"}, {"destination": "/dev/mqueue"}]"#;
 
 /// Nobody needs more; a command that does has a loop.
 pub const MOST_CALLS: usize = 3000;
@@ -54,6 +59,8 @@ pub fn with_target(case: &mut Case, command: Command, test: impl FnOnce(&Target<
     };
     bundle.config.args(program);
     bundle.write();
+    fs::write(bundle.path.join("new"), NEW).expect("list of mounts");
+    fs::write(bundle.path.join("mounted"), MOUNTED).expect("list of mounts");
     let id = case.id();
     test(&Target {
         case,
@@ -77,10 +84,13 @@ impl Target<'_> {
         self.prepare(command.before);
         let root = self.case.state_root().to_string_lossy().into_owned();
         let bundle = self.bundle.path.to_string_lossy().into_owned();
+        let (new, mounted) = (format!("{bundle}/new"), format!("{bundle}/mounted"));
         let mut line = vec![self.case.runtime_path(), "--root", &root];
         line.extend(command.line.iter().map(|word| match *word {
             "{id}" => self.id,
             "{bundle}" => &bundle,
+            "{new}" => &new,
+            "{mounted}" => &mounted,
             other => other,
         }));
         let strike = Strike {
@@ -240,6 +250,10 @@ macro_rules! every_command {
             kill: 0 of ["kill", "{id}", "KILL"], Running;
             pause: 0 of ["pause", "{id}"], Running;
             resume: 0 of ["resume", "{id}"], Paused;
+            mounts_add: 0 of ["mounts", "add", "{id}", "{new}"], Running;
+            visitor_of_mounts_add: 1 of ["mounts", "add", "{id}", "{new}"], Running;
+            mounts_remove: 0 of ["mounts", "remove", "{id}", "{mounted}"], Running;
+            visitor_of_mounts_remove: 1 of ["mounts", "remove", "{id}", "{mounted}"], Running;
             delete: 0 of ["delete", "{id}"], Stopped;
             delete_of_a_running_one: 0 of ["delete", "--force", "{id}"], Running;
             $($more)*

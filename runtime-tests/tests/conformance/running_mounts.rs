@@ -377,3 +377,34 @@ fn refused(case: &mut Case) {
     }
     case.delete(&id);
 }
+
+/// CVE-2021-30465, CVE-2024-45310: between looking and mounting nothing is looked up again.
+#[convention("A container that changes the destination all the time never leads a mount out.")]
+fn destination_that_keeps_changing(case: &mut Case) {
+    needs_mounts(case);
+    let mut bundle = case.bundle();
+    let outside = source(case, "outside");
+    bundle.config.shell(&format!(
+        "mkdir -p {outside}; touch /ready; while :; do mkdir -p /x; rm -rf /x; ln -s {outside} /x; rm /x; \
+         ln -s / /x; rm /x; ln -s /proc/self/root /x; rm /x; done"
+    ));
+    let id = case.launch(&bundle);
+    let ready = bundle.rootfs().join("ready");
+    case.until("the container is at it", || ready.exists());
+    let host = mounts_of(std::process::id().cast_signed());
+    let list = json!([{"destination": "/x/y", "type": "tmpfs", "options": ["size=4k"]}]);
+    let mut placed = 0;
+    for _ in 0..40 {
+        let added = change(case, "add", &id, &list);
+        placed += usize::from(added.code() == Some(0));
+        let lines = added.stderr.lines().count();
+        assert!(added.code().is_some() && lines <= 1, "{}", added.describe());
+        // It may be anywhere inside by now.
+        change(case, "remove", &id, &list);
+    }
+    case.count("mounts on a destination that kept changing", placed);
+    assert_eq!(mounts_of(std::process::id().cast_signed()), host);
+    let left: Vec<_> = fs::read_dir(&outside).unwrap().collect();
+    assert_eq!(left.len(), 1, "the file that was there: {left:?}");
+    case.destroy(&id);
+}

@@ -209,3 +209,25 @@ pub(crate) fn init_died(init: &Init, cgroup: Option<&libcgroups::Cgroup>) -> Err
         hint: String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::Errno;
+    use plan::{MountSource, ParentOp, Slot};
+
+    use super::{mount_hint, parent_hint};
+
+    /// "No space left on device" is what nobody understands.
+    #[test]
+    fn too_many_mounts_are_told_as_that() {
+        let source = MountSource::Tree { slot: Slot(0) };
+        let hint = mount_hint(&source, Errno::NOSPC);
+        assert!(hint.is_some_and(|hint| hint.contains("fs.mount-max")));
+        let open = ParentOp::OpenRoot {
+            slot: Slot(0),
+            path: "/r".to_owned(),
+        };
+        let hint = parent_hint(&open, &kernel::Error::new(Errno::NOSPC, "open_tree"));
+        assert!(hint.is_some_and(|hint| hint.contains("fs.mount-max")));
+    }
+}

@@ -318,3 +318,40 @@ fn explain_grown_up(case: &mut Case) {
         .exits(1)
         .says("problems (listed on standard output)");
 }
+
+#[convention("Colour is for terminals, and never with NO_COLOR or on a terminal that cannot.")]
+fn colour_only_at_terminals(case: &mut Case) {
+    case.only_corten();
+    let bundle = case.bundle();
+    bundle.write();
+    let path = bundle.path.to_string_lossy().into_owned();
+    let commands = [
+        format!("{} doctor", case.runtime_path()),
+        format!("{} explain --bundle {path}", case.runtime_path()),
+        format!(
+            "{} --root {} stats --no-stream",
+            case.runtime_path(),
+            case.directory.display()
+        ),
+    ];
+    for command in &commands {
+        // script(1) runs it at a terminal.
+        let at_terminal = |name: &str, value: &str| {
+            case.program("script")
+                .args(["-qec", command, "/dev/null"])
+                .env("TERM", "xterm")
+                .env(name, value)
+                .run()
+                .stdout
+        };
+        assert!(at_terminal("LANG", "C").contains("\x1b["), "{command}");
+        assert!(!at_terminal("NO_COLOR", "1").contains("\x1b["), "{command}");
+        assert!(!at_terminal("TERM", "dumb").contains("\x1b["), "{command}");
+        let piped = case
+            .program("sh")
+            .args(["-c", command])
+            .env("TERM", "xterm")
+            .run();
+        assert!(!piped.stdout.contains('\x1b'), "{command}");
+    }
+}

@@ -74,8 +74,11 @@ fn delegation(host: &HostFacts, checks: &mut Vec<Check>) {
         None => Check::degraded(
             NAME,
             "no control group was given to this user",
-            "no limits, no `stats`, `ps` or `pause`; containers need --cgroup-manager disabled",
-            "run it under `systemd-run --user --scope -p Delegate=yes`",
+            "no limits, no `stats`, `ps` or `pause`: containers stay in the caller's control group",
+            match host.cgroup.mode {
+                CgroupMode::V2 => "run it under `systemd-run --user --scope -p Delegate=yes`",
+                _ => "only version 2 can be delegated: see cgroups",
+            },
         ),
     });
 }

@@ -41,6 +41,7 @@ test: lint test-deps undefended ## every test: unit, property, differential, con
 test-vm: test-deps ## conformance and the `host` tests in an emulated machine: systemd, cgroup v2, AppArmor, CRIU
 	$(CARGO) build --locked --profile fast -p corten
 	scripts/vm/test $(OUT)/fast/corten 2400 host $(ARGS) -- conformance $(ARGS)
+	VM_APPEND=systemd.unified_cgroup_hierarchy=0 scripts/vm/test $(OUT)/fast/corten 300 host hybrid
 
 # The part of it for every change: scopes, controllers, users, a checkpoint.
 test-vm-quick:

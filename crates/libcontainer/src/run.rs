@@ -9,7 +9,7 @@ use kernel::process::ExitStatus;
 use plan::Plan;
 
 use crate::create::{self, Built, CreateOptions};
-use crate::delete::run_poststop;
+use crate::delete::{run_poststop, stop_scope};
 use crate::diagnose;
 use crate::error::{Doing, Error, Result};
 use crate::foreground;
@@ -106,6 +106,7 @@ fn clean_up(built: &Built<'_>) -> Result<()> {
         if !built.state.pid_namespace_is_private {
             cgroup.kill_all()?;
         }
+        stop_scope(&built.state, cgroup)?;
         cgroup.remove()?;
     }
     tracing::debug!("remove the state");

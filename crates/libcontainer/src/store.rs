@@ -30,6 +30,10 @@ const CREATING: &str = "creating.json";
 const COMPLETE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
 const EXEC_ERROR: &str = "exec.error";
+/// Where `restore` binds the root of the container for CRIU.
+pub(crate) const CRIU_ROOT: &str = "criu-root";
+/// Where CRIU writes the pid of a restored init.
+pub(crate) const CRIU_PID: &str = "criu.pid";
 const NOTIFY: &str = "notify";
 
 /// No state of ours is larger; a larger one is not ours.
@@ -455,6 +459,10 @@ impl ContainerDirectory<'_> {
         let is_read = |name: &String| READ_FIRST.iter().position(|read| *read == name.as_str());
         names.sort_by_key(|name| std::cmp::Reverse(is_read(name).unwrap_or(usize::MAX)));
         for name in names {
+            if name == CRIU_ROOT {
+                // A restore that was killed; what is mounted there is the root of a bundle.
+                let _ = kernel::mount::unmount_detach(&format!("{}/{CRIU_ROOT}", self.path()?));
+            }
             fs::remove_tree_at(self.fd(), &name).doing(doing)?;
         }
         match fs::remove_directory_at(self.store.directory.as_fd(), &self.id) {
@@ -479,7 +487,7 @@ impl ContainerDirectory<'_> {
 /// writer was killed.
 fn is_ours(name: &str) -> bool {
     let names = [
-        CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR, NOTIFY,
+        CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR, NOTIFY, CRIU_ROOT, CRIU_PID,
     ];
     let is_temporary = |whole: &&str| {
         name.strip_prefix('.')

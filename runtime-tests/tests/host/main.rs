@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod controllers;
+mod hybrid;
 mod machine;
 mod podman;
 mod scopes;

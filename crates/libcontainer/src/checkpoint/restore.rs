@@ -15,7 +15,7 @@ use crate::error::{Doing, Error, Result};
 use crate::foreground;
 use crate::start::run_poststart;
 use crate::state::State;
-use crate::store::{ContainerDirectory, Store};
+use crate::store::{CRIU_PID, CRIU_ROOT, ContainerDirectory, Store};
 use crate::terminal::TerminalSink;
 
 /// What `restore` needs beyond the plan.
@@ -142,7 +142,7 @@ fn call_criu(
     criu::make_directories(&options.criu)?;
     let (kept, descriptors) = descriptors(options, externals)?;
     let root = BoundRoot::new(directory, &plan.rootfs)?;
-    let pid_file = format!("{}/criu.pid", directory.path()?);
+    let pid_file = format!("{}/{CRIU_PID}", directory.path()?);
     let restore = Restore {
         root: root.path.clone(),
         pid_file: pid_file.clone(),
@@ -234,7 +234,7 @@ struct BoundRoot {
 
 impl BoundRoot {
     fn new(directory: &ContainerDirectory<'_>, rootfs: &str) -> Result<Self> {
-        let path = format!("{}/criu-root", directory.path()?);
+        let path = format!("{}/{CRIU_ROOT}", directory.path()?);
         let doing = || format!("bind {rootfs} on {path}");
         fs::make_directory(&path, 0o700).doing(doing)?;
         let tree = mount::open_tree(rootfs, true, true, false).doing(doing)?;

@@ -1,8 +1,9 @@
 //! podman with systemd as its cgroup manager, for root and for a user with a session.
 
 use std::fs;
+use std::time::Duration;
 
-use runtime_tests::{Case, Finished, convention};
+use runtime_tests::{Case, Finished, convention, wait_for_no_descendants};
 
 use crate::machine::{property, require, require_program};
 use crate::users::{log_in, require_user};
@@ -55,7 +56,7 @@ impl Podman {
             false => case
                 .program("sh")
                 .args(["-c", &line])
-                .limit(std::time::Duration::from_secs(120))
+                .limit(Duration::from_secs(120))
                 .run(),
         }
     }
@@ -71,7 +72,8 @@ impl Podman {
         self.ask(case, "pod rm -fa -t0").ok();
         self.ask(case, "rm -fa -t0").ok();
         if !self.user {
-            // podman's own, at times more than one, which it does not always take away.
+            // podman's own, made again by whoever cleans up after a container that ended.
+            wait_for_no_descendants(Duration::from_secs(20));
             let mount = case.directory.join("podman/storage/overlay");
             let line = format!("while umount --lazy {}; do :; done", mount.display());
             case.program("sh").args(["-c", &line]).run();

@@ -159,7 +159,9 @@ fn pids_limit_refuses(case: &mut Case) {
     case.until("a fork is refused", || {
         field(&read(&directory.join("pids.events")), "max") > Some(0)
     });
-    assert_eq!(read(&directory.join("pids.current")), "5");
+    // The shell that was refused may have given up by now.
+    let current: u32 = read(&directory.join("pids.current")).parse().unwrap();
+    assert!(current <= 5, "{current}");
     case.destroy(&id);
 }
 

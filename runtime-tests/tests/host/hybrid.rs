@@ -3,24 +3,17 @@
 
 use std::path::PathBuf;
 
-use runtime_tests::{Case, convention, skip};
+use runtime_tests::{Bundle, Case, convention, skip};
 use serde_json::json;
 
 use crate::machine::{property, read, with_systemd};
 
 const CHAPTER: &str = "systemd: cgroup v1";
 
-#[convention("A scope on v1 has its limits in every hierarchy, and they last.")]
-fn v1_scope(case: &mut Case) {
-    if !PathBuf::from("/run/systemd/system").exists() {
-        skip("systemd does not run this machine");
-    }
-    if case.view.is_unified() {
-        skip("this machine is on cgroup v2 alone");
-    }
+/// A container that waits, with a limit of each kind.
+fn limited(case: &mut Case) -> Bundle {
     let name = case.token().to_owned();
     let mut bundle = case.bundle();
-    let unit = format!("test-{name}.scope");
     let limits = json!({
         "memory": {"limit": 67_108_864},
         "cpu": {"quota": 50_000, "period": 100_000, "cpus": "0"},
@@ -35,6 +28,19 @@ fn v1_scope(case: &mut Case) {
         )
         .set("/linux/resources", limits)
         .args(&["/bin/sleep", "1000"]);
+    bundle
+}
+
+#[convention("A scope on v1 has its limits in every hierarchy, and they last.")]
+fn v1_scope(case: &mut Case) {
+    if !PathBuf::from("/run/systemd/system").exists() {
+        skip("systemd does not run this machine");
+    }
+    if case.view.is_unified() {
+        skip("this machine is on cgroup v2 alone");
+    }
+    let unit = format!("test-{}.scope", case.token());
+    let bundle = limited(case);
     bundle.write();
     let id = case.id();
     let path = bundle.path.to_string_lossy().into_owned();

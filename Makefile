@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended engines engine-table mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
+.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended fuzz deny engines engine-table mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -85,6 +85,18 @@ mutation: test-deps ## breaks the runtime under each conformance test in turn: t
 abuse: test-deps ## faults, attacks and churn in full: hours; `make test` has the bounded ones
 	$(CARGO) build --locked --profile fast -p corten
 	ABUSE=full TEST_LIMIT=14400 RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test abuse -- $(ARGS)
+
+fuzz: build-deps ## coverage-guided fuzzing, FUZZ_SECONDS=60 for each of nine targets
+	@scripts/install-packages g++
+	scripts/fuzz.sh
+
+# Installed by hand, because it is larger than everything else here together:
+# `cargo install --locked cargo-deny`. It fetches the list of advisories itself;
+# without a network, `make deny DENY="bans licenses sources"`.
+DENY ?= advisories bans licenses sources
+deny: ## licences, bans and advisories of what is linked into corten
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
+	$(CARGO) deny --locked check $(DENY)
 
 # Where v2 alone is mounted every attack can be played.
 DEFENCES = VIEW=v2 RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked -p runtime-tests --test abuse --test conformance \

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Case, Skipped};
 use crate::command::wait_exit;
+use crate::figures;
 use crate::host;
 use crate::report::Outcome;
 use crate::test::Test;
@@ -109,6 +110,7 @@ pub(crate) fn run_one(name: &str, tests: &[&Test]) -> ExitCode {
     let verdict = match outcome {
         Ok(()) => {
             let left = case.leftovers();
+            figures::add(&store, "leaks", left.len());
             left.iter()
                 .for_each(|line| eprintln!("left behind: {line}"));
             if left.is_empty() {

@@ -8,6 +8,22 @@ pub use rustix::io::Errno;
 /// What every call of this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Calls with the version of Linux that brought what is asked of them here.
+const NEWER_CALLS: [(&str, &str); 12] = [
+    ("clone3", "5.7"),
+    ("close_range", "5.11"),
+    ("fsconfig", "5.2"),
+    ("fsmount", "5.2"),
+    ("fsopen", "5.2"),
+    ("mount_setattr", "5.12"),
+    ("move_mount", "5.2"),
+    ("open_tree", "5.2"),
+    ("openat2", "5.6"),
+    ("pidfd_open", "5.3"),
+    ("pidfd_send_signal", "5.3"),
+    ("statx", "5.8"),
+];
+
 /// The call with its arguments, the errno, and what the kernel said beyond it.
 ///
 /// It is one pointer wide: `Result`s of this crate stay small on the path
@@ -61,10 +77,22 @@ impl Error {
         self.0.detail.as_deref()
     }
 
-    /// The errno as text within a sentence: "no such file or directory".
+    /// The errno as text within a sentence: "no such file or directory". Of a call that
+    /// an older kernel does not have, or a filter around this process may forbid, it
+    /// names the call.
     #[must_use]
     pub fn reason(&self) -> String {
-        errno_text(self.0.errno)
+        let text = errno_text(self.0.errno);
+        match (self.0.errno, self.newer_call()) {
+            (Errno::NOSYS, Some((name, since))) => format!("needs Linux {since} for {name}"),
+            (Errno::PERM, Some((name, _))) => format!("{name}: {text}"),
+            _ => text,
+        }
+    }
+
+    fn newer_call(&self) -> Option<&'static (&'static str, &'static str)> {
+        let name = self.0.call.split('(').next();
+        NEWER_CALLS.iter().find(|(one, _)| Some(*one) == name)
     }
 }
 
@@ -78,6 +106,18 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The errno that somebody else told: a number that is none becomes EPROTO, where
+/// [`Errno::from_raw_os_error`] would end the program.
+#[must_use]
+pub fn told_errno(number: i32) -> Errno {
+    /// `MAX_ERRNO`, include/linux/err.h.
+    const LARGEST: i32 = 4095;
+    match number {
+        1..=LARGEST => Errno::from_raw_os_error(number),
+        _ => Errno::PROTO,
+    }
+}
 
 /// The C library's text for `errno`, its first letter made small unless it
 /// begins an abbreviation ("RFS specific error").
@@ -121,6 +161,26 @@ mod tests {
                 .to_string(),
             "openat2(3, \"etc/x\", O_PATH): tmpfs: Unknown parameter 'sizee'"
         );
+    }
+
+    #[test]
+    fn numbers_that_are_no_errno_are_told_as_such() {
+        assert_eq!(told_errno(2), Errno::NOENT);
+        for number in [0, -1, 4096, i32::MIN, i32::MAX] {
+            assert_eq!(told_errno(number), Errno::PROTO, "{number}");
+        }
+    }
+
+    #[test]
+    fn calls_of_newer_kernels_are_named() {
+        let missing = Error::new(Errno::NOSYS, "fsopen(\"proc\")");
+        assert_eq!(missing.reason(), "needs Linux 5.2 for fsopen");
+        let forbidden = Error::new(Errno::PERM, "pidfd_open(7)");
+        assert_eq!(forbidden.reason(), "pidfd_open: operation not permitted");
+        let other = Error::new(Errno::NOENT, "openat2(root, \"x\")");
+        assert_eq!(other.reason(), "no such file or directory");
+        let older = Error::new(Errno::PERM, "mount(\"a\", \"b\")");
+        assert_eq!(older.reason(), "operation not permitted");
     }
 
     #[test]

@@ -278,6 +278,17 @@ mod tests {
         assert!(parse_process_stat(&bytes).is_some());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_name_moves_the_fields(name in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40)) {
+            let line = [b"7 (", name.as_slice(), b") ", REST.as_bytes()].concat();
+            let found = parse_process_stat(&line).unwrap();
+            proptest::prop_assert_eq!((found.parent, found.start_time), (10, 987_654));
+            // And without an end it is nothing, or what the name made of it: no panic.
+            let _ = parse_process_stat(&line[..line.len() / 2]);
+        }
+    }
+
     #[test]
     fn what_is_cut_off_is_refused() {
         for line in [

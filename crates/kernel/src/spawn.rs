@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
+use crate::error::told_errno;
 use crate::process::{self, Clone3, ExitStatus};
 use crate::readiness::set_nonblocking;
 use crate::{Errno, Error, Result, pidfd, signal, system};
@@ -343,7 +344,7 @@ impl Watch<'_> {
         let &[step, a, b, c, d] = self.report.as_slice() else {
             return None;
         };
-        let errno = Errno::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
+        let errno = told_errno(i32::from_ne_bytes([a, b, c, d]));
         let command = self.command;
         let path = &command.path;
         match step {

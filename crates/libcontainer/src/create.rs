@@ -76,7 +76,9 @@ pub(crate) struct Built<'a> {
 /// Everything made so far is undone.
 pub fn create(store: &Store, plan: &Plan, options: &CreateOptions) -> Result<()> {
     let terminal = TerminalSink::new(plan.terminal, options.console_socket.as_deref())?;
-    let built = build(store, plan, options, terminal, &|_| Ok(()))?;
+    let built = build(store, plan, options, terminal, &|conversation| {
+        conversation.go()
+    })?;
     drop(built);
     Ok(())
 }

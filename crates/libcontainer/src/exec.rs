@@ -149,8 +149,12 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
     }
     match signals {
         Some(signals) => {
-            let status = foreground::attend(process.pidfd.as_fd(), terminal, &signals, None)?;
-            Ok(status.shell_code())
+            let attended = foreground::attend(process.pidfd.as_fd(), terminal, &signals, None);
+            if attended.is_err() {
+                // Without us nobody would see its end, as with `run`.
+                process.end();
+            }
+            Ok(attended?.shell_code())
         }
         None => Ok(0),
     }

@@ -21,7 +21,11 @@ mod events;
 mod exec;
 mod foreground;
 mod freeze;
+#[cfg(feature = "fuzzed")]
+pub mod fuzzed;
 pub mod host;
+#[cfg(test)]
+mod hostile_tests;
 mod init;
 mod kill;
 mod lock;

@@ -43,6 +43,18 @@ impl ContainerDirectory<'_> {
         self.lock_within(fs::lock_shared, PATIENCE)
     }
 
+    /// Whether nobody holds the lock. Who makes a container does, from before its claim
+    /// is written until it is complete. Not for who holds the lock himself: it would be
+    /// given away.
+    pub(crate) fn is_abandoned(&self) -> Result<bool> {
+        let doing = || format!("lock of {}", self.id());
+        let free = fs::lock_shared(self.fd(), false).doing(doing)?;
+        if free {
+            self.unlock()?;
+        }
+        Ok(free)
+    }
+
     /// Lets others in before this value, or a copy of it in a child, is dropped.
     pub(crate) fn unlock(&self) -> Result<()> {
         fs::unlock(self.fd()).doing(|| format!("lock of {}", self.id()))

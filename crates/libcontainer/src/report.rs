@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::state::State;
+use crate::state::{NOT_YET, State};
 use crate::status::{self, Status};
-use crate::store::{Loaded, Store};
+use crate::store::{ContainerDirectory, Loaded, Store};
 
 /// One container as `state` and `list --format json` print it, in the order of
 /// fields that tools know.
@@ -58,11 +58,27 @@ pub fn state(store: &Store, id: &str) -> Result<StateReport> {
     match directory.load()? {
         Some(loaded) => {
             let status = status::derive(&directory, &loaded)?;
+            let unborn = status == Status::Creating && loaded.state.pid == NOT_YET;
+            if unborn && directory.is_abandoned()? {
+                return Ok(abandoned(&directory, loaded));
+            }
             Ok(report(loaded, status))
         }
         None if directory.is_empty()? => Err(Error::NotFound(id.to_owned())),
         None => Err(Error::StateUnknown),
     }
+}
+
+/// The maker has gone. Either it was done in the meantime, or it was killed, and what it
+/// had cloned has ended with it (`sync.rs`): there is nothing but what `delete` removes.
+fn abandoned(directory: &ContainerDirectory<'_>, before: Loaded) -> StateReport {
+    if let Ok(Some(now)) = directory.load()
+        && now.complete
+        && let Ok(status) = status::derive(directory, &now)
+    {
+        return report(now, status);
+    }
+    report(before, Status::Stopped)
 }
 
 /// Every container below a root. One that vanishes meanwhile is left out.

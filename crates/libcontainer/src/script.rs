@@ -220,11 +220,9 @@ impl Writer<'_> {
     fn report_ready(&mut self, step: usize) {
         self.script.outlive_parent(step);
         self.script.report_ready(step);
-        if self.descriptors.gate.is_none() {
-            // No program runs before its state and its pid file are written: what a
-            // killed parent leaves behind would be known to nobody.
-            self.script.await_parent(step);
-        }
+        // Nothing waits for `start`, and no program runs, before state and pid file are
+        // written: what a killed parent leaves behind would be known to nobody.
+        self.script.await_parent(step);
     }
 
     fn await_start(&mut self, step: usize) {

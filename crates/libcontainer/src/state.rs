@@ -137,6 +137,25 @@ impl State {
     ///
     /// # Errors
     /// When the boot id cannot be read.
+    /// Reads a state of this version; the error goes on from the file's name.
+    pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Self, String> {
+        /// Read first: a later version may have changed everything else.
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let read = |error: serde_json::Error| format!(": {error}");
+        let version = serde_json::from_slice::<Version>(bytes)
+            .map_err(read)?
+            .version;
+        if version != STATE_VERSION {
+            return Err(format!(
+                " has version {version}, this program knows {STATE_VERSION}"
+            ));
+        }
+        serde_json::from_slice(bytes).map_err(read)
+    }
+
     pub(crate) fn new(plan: &Plan) -> Result<Self> {
         Ok(Self {
             version: STATE_VERSION,

@@ -2,7 +2,7 @@
 //!
 //! | what is there | status |
 //! |---|---|
-//! | only `creating.json`, init alive | creating |
+//! | only `creating.json`, init alive, or not even that, and somebody at work | creating |
 //! | init alive, and it reads `exec.fifo` | created |
 //! | init alive, its own cgroup frozen | paused |
 //! | init alive | running |
@@ -22,7 +22,7 @@ use crate::store::{ContainerDirectory, Loaded};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// `create` is at work, or was killed at it.
+    /// `create` is at work. What it leaves when it is killed is stopped.
     Creating,
     /// Waits for `start`.
     Created,

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kernel::{Errno, fs};
 
 use crate::error::{Doing, Error, Result};
-use crate::state::{NOT_YET, STATE_VERSION, State};
+use crate::state::{NOT_YET, State};
 
 const CONFIG: &str = "config.json";
 const CLAIM: &str = "claim.json";
@@ -359,21 +359,8 @@ impl ContainerDirectory<'_> {
     }
 
     fn decode(&self, name: &str, bytes: &[u8]) -> Result<State> {
-        /// Read first: a later version may have changed everything else.
-        #[derive(serde::Deserialize)]
-        struct Version {
-            version: u32,
-        }
-        let version = serde_json::from_slice::<Version>(bytes)
-            .map_err(|error| self.bad_state(format!("{name}: {error}")))?
-            .version;
-        if version != STATE_VERSION {
-            return Err(self.bad_state(format!(
-                "{name} has version {version}, this program knows {STATE_VERSION}"
-            )));
-        }
-        let state: State = serde_json::from_slice(bytes)
-            .map_err(|error| self.bad_state(format!("{name}: {error}")))?;
+        let decoded = State::decode(bytes);
+        let state = decoded.map_err(|why| self.bad_state(format!("{name}{why}")))?;
         if state.id != self.id {
             return Err(self.bad_state(format!("{name} belongs to {:?}", state.id)));
         }

@@ -16,7 +16,7 @@
 //! Result                ──►     fetch the seccomp listener, send it to its agent
 //!                       ◄──     Go
 //! Ready                 ──►     resource limits; state.json, pid file; create returns
-//!                       ◄──     Go, for `run` and `exec` only: there is no gate
+//!                       ◄──     Go: from now on the container has a state
 //!
 //! Failed                ──►     in place of any of the above: undo everything, one line
 //! end of file           ──►     killed, or (run) the program was executed
@@ -151,15 +151,21 @@ impl Channel {
             Err(error) if error.errno() == Errno::CONNRESET => return Ok(Received::End),
             Err(error) => return Err(error),
         };
-        let bytes = buffer.get(..length).unwrap_or_default();
+        Received::decode(buffer.get(..length).unwrap_or_default(), fd)
+    }
+}
+
+impl Received {
+    /// What one packet says, which somebody in a joined namespace may have written.
+    pub(crate) fn decode(bytes: &[u8], fd: Option<OwnedFd>) -> Result<Self> {
         if bytes.is_empty() {
-            return Ok(Received::End);
+            return Ok(Self::End);
         }
         if let Some(message) = stub::Message::decode(bytes) {
-            return Ok(Received::Stub(message));
+            return Ok(Self::Stub(message));
         }
         match serde_json::from_slice(bytes) {
-            Ok(message) => Ok(Received::Init(message, fd)),
+            Ok(message) => Ok(Self::Init(message, fd)),
             Err(_) => Err(Error::new(Errno::BADMSG, "receive(message of init)")),
         }
     }

@@ -163,6 +163,13 @@ fn fifty_commands_at_once(case: &mut Case) {
     }
 }
 
+/// How many: what the variable says, else the one or the other.
+fn count_of(variable: &str, full: usize, bounded: usize) -> usize {
+    let wanted = std::env::var(variable).ok();
+    let wanted = wanted.and_then(|text| text.parse().ok());
+    wanted.unwrap_or(if is_full() { full } else { bounded })
+}
+
 /// One line of shell that makes, starts and deletes one container `count` times.
 fn cycles(case: &Case, bundle: &Bundle, worker: usize, count: usize) -> Running {
     let line = format!(
@@ -193,7 +200,7 @@ fn kernel_memory() -> u64 {
 
 #[convention("Containers come and go by the thousand, eight at a time, and leave nothing.")]
 fn churn(case: &mut Case) {
-    let each = if is_full() { 1250 } else { 12 };
+    let each = count_of("ABUSE_CYCLES", 10_000, 96) / 8;
     let before = kernel_memory();
     let workers: Vec<Running> = (0..8)
         .map(|worker| {
@@ -219,7 +226,7 @@ fn churn(case: &mut Case) {
 
 #[convention("Many containers live at once; all are listed, killed and deleted.")]
 fn many_at_once(case: &mut Case) {
-    let count = if is_full() { 1000 } else { 60 };
+    let count = count_of("ABUSE_CONTAINERS", 1000, 60);
     let mut alive = Vec::new();
     for _ in 0..count {
         let bundle = sleeping_bundle(case);

@@ -39,7 +39,7 @@ const WRITING: [i64; 2] = [1, 20];
 
 fn everywhere(case: &mut Case, command: Command) {
     let mut problems = Vec::new();
-    with_target(case, command, |target| {
+    with_target(case, command, None, |target| {
         for call in 1..MOST_CALLS {
             let mut struck = None;
             let answers = chosen(target.case.view, call);

@@ -9,7 +9,7 @@ const CHAPTER: &str = "Faults";
 
 /// Kills at every call; the container goes on, or `delete --force` clears it.
 fn everywhere(case: &mut Case, command: Command) {
-    with_target(case, command, |target| {
+    with_target(case, command, None, |target| {
         for call in 1..MOST_CALLS {
             let outcome = target.strike(command, call, Fault::Kill);
             let what = format!("killed before call {call} ({:?})", outcome.struck);

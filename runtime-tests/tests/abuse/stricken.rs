@@ -46,8 +46,13 @@ pub fn is_full() -> bool {
     std::env::var("ABUSE").is_ok_and(|how| how == "full")
 }
 
-/// Calls `test` with a bundle fit for the command.
-pub fn with_target(case: &mut Case, command: Command, test: impl FnOnce(&Target<'_>)) {
+/// Calls `test` with a bundle fit for the command, with these resources if any.
+pub fn with_target(
+    case: &mut Case,
+    command: Command,
+    resources: Option<Value>,
+    test: impl FnOnce(&Target<'_>),
+) {
     case.only_corten();
     let mut bundle = case.bundle();
     let stays = command.line.contains(&"--detach") || command.before != Before::Absent;
@@ -58,6 +63,9 @@ pub fn with_target(case: &mut Case, command: Command, test: impl FnOnce(&Target<
         leaves_a_mark
     };
     bundle.config.args(program);
+    if let Some(resources) = resources {
+        bundle.config.set("/linux/resources", resources);
+    }
     bundle.write();
     fs::write(bundle.path.join("new"), NEW).expect("list of mounts");
     fs::write(bundle.path.join("mounted"), MOUNTED).expect("list of mounts");

@@ -10,6 +10,7 @@ mod procfs;
 
 pub use calls::{Capabilities, Hook};
 
+use crate::error::told_errno;
 use crate::process::ExitStatus;
 use crate::{Errno, Error, Result};
 
@@ -82,7 +83,7 @@ impl Message {
             MESSAGE_FAILED => Self::Failed {
                 step,
                 call,
-                errno: Errno::from_raw_os_error(value),
+                errno: told_errno(value),
             },
             MESSAGE_FORKED => Self::Forked { pid: value },
             MESSAGE_RESULT => Self::Result { step, value },

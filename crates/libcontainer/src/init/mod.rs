@@ -209,6 +209,11 @@ impl Build<'_> {
     /// Before the first step.
     fn prepare(&mut self) -> kernel::Result<()> {
         prctl::set_parent_death_signal(Some(signal::KILL))?;
+        if self.channel.has_message()? {
+            // Nobody speaks before he is asked: the parent died before it could take us
+            // along, and its end of the conversation is closed.
+            process::exit_now(1);
+        }
         // The caller's blocked and ignored signals are none of the container's.
         signal::reset_all()?;
         // So is its umask: what is made for the container has the modes it is made with.

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use kernel::error::told_errno;
 use kernel::process::{Clone3, Forked};
 use kernel::{Errno, identity, namespace, pidfd, process, socket};
 use plan::{NamespaceKind, Plan};
@@ -73,7 +74,7 @@ fn clone_from_within(plan: &Plan, slots: &Slots, ordinary: &Clone3<'_>) -> kerne
                     })
                 }
                 (5, [1, a, b, c, d, ..]) => {
-                    let errno = Errno::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
+                    let errno = told_errno(i32::from_ne_bytes([a, b, c, d]));
                     Err(kernel::Error::new(
                         errno,
                         "setns or clone3 beside the joined namespaces",

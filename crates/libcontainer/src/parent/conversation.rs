@@ -128,7 +128,8 @@ impl Conversation<'_> {
         }
     }
 
-    fn go(&self) -> Result<()> {
+    /// Lets whoever waits for an answer go on.
+    pub(crate) fn go(&self) -> Result<()> {
         self.channel.go().doing(|| "answer to init".to_owned())
     }
 
@@ -199,7 +200,7 @@ impl Conversation<'_> {
 
 /// What a step of init that failed means.
 pub(crate) fn init_error(plan: &Plan, failure: InitFailure) -> Error {
-    let errno = kernel::Errno::from_raw_os_error(failure.errno);
+    let errno = kernel::error::told_errno(failure.errno);
     let mut error = kernel::Error::new(errno, failure.call);
     if let Some(detail) = failure.detail {
         error = error.with_detail(detail);

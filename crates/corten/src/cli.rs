@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+#[path = "cli_brief.rs"]
+mod brief;
 #[path = "cli_checkpoint.rs"]
 pub mod checkpoint;
 #[path = "cli_create.rs"]
@@ -21,6 +23,7 @@ mod spec;
 #[path = "cli_update.rs"]
 mod update;
 
+pub use brief::read;
 pub use checkpoint::{Checkpoint, Restore};
 pub use create::{Container, Create, Run};
 pub use people::{Completion, Doctor, Explain, ExplainFormat, Logs, Shell, Stats};

@@ -20,8 +20,8 @@ mod usage;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::ArgMatches;
 use clap::error::ErrorKind;
-use clap::{ArgMatches, Parser};
 use libcontainer::timeline::Recorder;
 
 use crate::cli::{Cli, Global, LogFormat};
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         return answer(ERRORS);
     }
     let words = single_dash::normalize(words);
-    match Cli::try_parse_from(&words) {
+    match cli::read(&words) {
         Ok(cli) => carry_out(cli),
         Err(error) => answer_usage(&error, &words),
     }

@@ -153,7 +153,7 @@ fn pids_limit_refuses(case: &mut Case) {
     let mut bundle = bundle(case, "pids", json!({"limit": 5}));
     bundle
         .config
-        .shell("for i in 1 2 3 4 5 6 7 8; do sleep 100 & done; sleep 100");
+        .shell("(for i in 1 2 3 4 5 6 7 8; do sleep 100 & done); sleep 100");
     let id = case.launch(&bundle);
     let directory = directory(case);
     case.until("a fork is refused", || {

@@ -46,9 +46,10 @@ pub fn run(store: &Store, plan: &Plan, options: &CreateOptions, how: RunOptions)
     };
     let built = create::build(store, plan, options, terminal, &after_ready)?;
     // From here on it is a running container like any other.
-    built.directory.unlock()?;
-    if let Err(error) = run_poststart(&built.state) {
-        // runtime.md: a failed poststart hook stops and destroys the container.
+    let unlocked = built.directory.unlock();
+    if let Err(error) = unlocked.and_then(|()| run_poststart(&built.state)) {
+        // runtime.md: a failed poststart hook stops and destroys the container. So does
+        // whatever else makes this command fail: nobody would expect one that runs.
         stop(&built)?;
         return Err(error);
     }

@@ -32,7 +32,7 @@ const FILES: [&[&str]; 2] = [&["pids.max"], &["memory.max", "memory.limit_in_byt
 /// What a module, memory, a signal and a full disk answer.
 const ANSWERS: [Errno; 4] = [Errno::PERM, Errno::NOMEM, Errno::INTR, Errno::NOSPC];
 /// Calls of the language's own that it cannot do without; those that do not return.
-const LANGUAGE: [i64; 10] = [0, 7, 9, 10, 11, 12, 13, 15, 25, 60];
+const LANGUAGE: [i64; 11] = [0, 7, 9, 10, 11, 12, 13, 15, 25, 60, 318];
 
 fn limits(target: &Target<'_>) -> [String; 2] {
     let directories = cgroup_directories(target.case.token());

@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended fuzz deny engines engine-table mutation matrix matrix-page bench bench-page man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
+.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended fuzz deny engines engine-table mutation matrix matrix-page bench bench-page order man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -136,6 +136,12 @@ bench: test-deps release ## every command: corten, runc, crun and the floor, int
 
 bench-page: ## puts the figures of the last `make bench` into docs/performance.md
 	$(BENCH) page target/bench.json docs/performance.md docs/performance.svg
+
+order: build-deps ## the order of corten's functions in its file, from watching what commands execute (x86-64)
+	@scripts/install-packages binutils busybox-static
+	$(CARGO) build --locked --release -p corten --config profile.release.strip=false
+	$(CARGO) run --locked -q -p runtime-tests --bin order -- "$(CURDIR)/$(OUT)/release/corten" > target/functions.ld
+	cp target/functions.ld crates/corten/functions.ld
 
 man: build-deps ## man pages and completions in target/assets
 	$(CARGO) run --locked -q -p corten --example assets -- target/assets

@@ -1,4 +1,5 @@
-//! Tells the program which commit it was built from.
+//! Tells the program which commit it was built from, and the linker in which order its
+//! functions should lie.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,6 +29,20 @@ fn main() {
     });
     let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=CORTEN_COMMIT={commit}");
+    lay_out_by_first_use();
+}
+
+/// Functions that one command executes lie side by side in the file, or each of them
+/// costs the page fault of a window of its own (docs/performance.md). Names that the
+/// linker does not find are no error. A debug build has a hundred thousand sections,
+/// and is not what is measured.
+fn lay_out_by_first_use() {
+    println!("cargo::rerun-if-changed=functions.ld");
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+        let directory = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+        println!("cargo::rustc-link-arg-bin=corten=-Wl,-T,{directory}/functions.ld");
+    }
 }
 
 /// A program whose defences can be switched off is for tests. `PROFILE` says "release"

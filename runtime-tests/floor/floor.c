@@ -386,6 +386,9 @@ static int start(void)
 	int gate = open(state_path(""), O_WRONLY | O_CLOEXEC);
 	CHECK(gate);
 	CHECK(write(gate, "1", 1));
+	/* Until the last reader has gone: the program is being executed. */
+	struct pollfd gone = { .fd = gate };
+	CHECK(poll(&gone, 1, -1));
 	return 0;
 }
 

@@ -4,6 +4,8 @@
 //! main ─► cli (what was asked) ─► commands/<verb>.rs ─► libcontainer ─► report / log (how it ended)
 //! ```
 
+#![cfg_attr(not(test), no_main)]
+
 mod amount;
 mod cli;
 mod commands;
@@ -17,8 +19,8 @@ mod table;
 mod timings;
 mod usage;
 
+use libcontainer::ExitCode;
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -31,7 +33,13 @@ use crate::report::CommandError;
 /// `corten help errors`
 const ERRORS: &str = include_str!("../../../docs/errors.md");
 
-fn main() -> ExitCode {
+#[cfg(not(test))]
+libcontainer::entry!(begin);
+// The test harness has a `main` of its own.
+#[cfg(test)]
+const _: fn() -> ExitCode = begin;
+
+fn begin() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let [_, help, errors] = words.as_slice()
         && help == "help"

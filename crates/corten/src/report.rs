@@ -1,7 +1,7 @@
 //! How a command ends: what it prints, and the one line when it fails.
 
+use libcontainer::ExitCode;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use serde::Serialize;
 

@@ -10,6 +10,7 @@ pub mod beneath;
 pub mod bpf;
 pub mod caps;
 pub mod copy_tree;
+pub mod entry;
 pub mod error;
 pub mod fs;
 pub mod identity;

@@ -59,6 +59,8 @@ pub use error::{Error, Failure, Result};
 pub use events::{Event, EventStream, usage, watch_oom};
 pub use exec::{ExecOptions, ExecTarget, exec};
 pub use freeze::{pause, resume};
+pub use kernel::entry;
+pub use kernel::entry::ExitCode;
 pub use kill::kill;
 pub use mounts::change_mounts;
 pub use processes::processes;

@@ -1,6 +1,6 @@
 //! `corten doctor`
 
-use std::process::ExitCode;
+use libcontainer::ExitCode;
 
 use plan::HostFacts;
 use plan::doctor::{Check, Health, Survey};

@@ -1,6 +1,6 @@
 //! `corten exec`
 
-use std::process::ExitCode;
+use libcontainer::ExitCode;
 
 use plan::ExecRequest;
 

@@ -25,8 +25,8 @@ mod state;
 mod stats;
 mod update;
 
+use libcontainer::ExitCode;
 use std::path::{Component, Path};
-use std::process::ExitCode;
 
 use crate::cli::{Command, Global};
 use crate::report::CommandError;

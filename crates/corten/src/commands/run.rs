@@ -1,7 +1,7 @@
 //! `corten run`
 
+use libcontainer::ExitCode;
 use std::mem::ManuallyDrop;
-use std::process::ExitCode;
 
 use super::prepare::{Until, prepare};
 use crate::cli::{Global, Run};

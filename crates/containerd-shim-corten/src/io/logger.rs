@@ -3,11 +3,16 @@
 //! It finds the two streams as descriptors 3 and 4, and closes descriptor 5 when it
 //! is ready (containerd's runtime v2 documentation, "Logging").
 
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use rustix::io::{read, retry_on_intr};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::place::waited;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -16,11 +21,21 @@ pub struct Subject<'a> {
     pub namespace: &'a str,
 }
 
-/// Starts the program of `uri` and waits until it is ready.
+/// Waiting for a logger ends here: the container would never be started.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A logger that has been started.
+#[derive(Debug)]
+pub struct Logger {
+    path: String,
+    ready: AsyncFd<OwnedFd>,
+}
+
+/// Starts the program of `uri`.
 ///
 /// # Errors
 /// One line that names the program.
-pub fn start(uri: &str, subject: Subject<'_>, streams: [OwnedFd; 2]) -> Result<(), String> {
+pub fn start(uri: &str, subject: Subject<'_>, streams: [OwnedFd; 2]) -> Result<Logger, String> {
     let (path, query) = uri
         .strip_prefix("binary://")
         .map(|rest| rest.split_once('?').unwrap_or((rest, "")))
@@ -57,18 +72,33 @@ pub fn start(uri: &str, subject: Subject<'_>, streams: [OwnedFd; 2]) -> Result<(
     command.spawn().map_err(line)?;
     // Ours is the only other writer, and it has to go before the end can be seen.
     drop(command);
-    wait_ready(ready_read).map_err(line)
+    Ok(Logger {
+        path: path.to_owned(),
+        ready: waited(ready_read.into())?,
+    })
 }
 
-/// The logger closes its end, with or without a byte before.
-fn wait_ready(mut pipe: std::io::PipeReader) -> std::io::Result<()> {
-    let mut byte = [0];
-    while let Err(error) = pipe.read(&mut byte) {
-        if error.kind() != std::io::ErrorKind::Interrupted {
-            return Err(error);
+impl Logger {
+    /// Until the logger has closed its end, with or without a byte before. Other
+    /// requests are answered meanwhile.
+    ///
+    /// # Errors
+    /// One line that names the program.
+    pub async fn ready(self) -> Result<(), String> {
+        let first = self.ready.async_io(Interest::READABLE, |pipe| {
+            Ok(retry_on_intr(|| read(pipe, &mut [0]))?)
+        });
+        match tokio::time::timeout(PATIENCE, first).await {
+            Ok(answer) => answer
+                .map(drop)
+                .map_err(|error| format!("logger {}: {error}", self.path)),
+            Err(_) => Err(format!(
+                "logger {}: did not close descriptor 5 within {} s",
+                self.path,
+                PATIENCE.as_secs()
+            )),
         }
     }
-    Ok(())
 }
 
 /// Percent-encoding of a query (RFC 3986).

@@ -10,7 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::JoinSet;
 
 use super::copy::{Sink, copy};
-use super::logger::{self, Subject};
+use super::logger::{self, Logger, Subject};
 use super::place::{Input, Output, Place, open_input, open_output, waited};
 use super::terminal::{Console, ConsoleSocket};
 
@@ -48,6 +48,8 @@ pub struct Plumbing {
     input: Mutex<JoinSet<()>>,
     close_stdin: Mutex<Option<OwnedFd>>,
     console: Mutex<Option<Console>>,
+    /// A program that reads the outputs, until it is known to be ready.
+    logger: Mutex<Option<Logger>>,
     /// Those of an exec, until it is started.
     ends: Mutex<Option<ProcessEnds>>,
 }
@@ -121,7 +123,8 @@ impl Plumbing {
             Place::Logger(uri) => {
                 let (out_read, out_write) = pipe(owner)?;
                 let (err_read, err_write) = pipe(owner)?;
-                logger::start(uri, subject, [out_read, err_read])?;
+                let logger = logger::start(uri, subject, [out_read, err_read])?;
+                *lock(&self.logger) = Some(logger);
                 [Stdio::from(out_write), Stdio::from(err_write)]
             }
             _ => [
@@ -143,6 +146,18 @@ impl Plumbing {
         let read = waited(read)?;
         lock(&self.outputs).spawn(async move { copy(&read, &output.sink).await });
         Ok(Stdio::from(write))
+    }
+
+    /// Until who reads the outputs is ready.
+    ///
+    /// # Errors
+    /// One line that names the logger.
+    pub async fn ready(&self) -> Result<(), String> {
+        let logger = lock(&self.logger).take();
+        match logger {
+            Some(logger) => logger.ready().await,
+            None => Ok(()),
+        }
     }
 
     /// Keeps the process' ends until it is started.

@@ -105,6 +105,7 @@ impl Shim {
             terminal: request.terminal,
         };
         let (plumbing, ends) = self.lay(&request.id, &corten, &wanted)?;
+        plumbing.ready().await.map_err(unknown)?;
         let pid_file = format!("{}/init.pid", corten.bundle);
         let mut command = corten.command("create");
         command.args(["--bundle", &corten.bundle, "--pid-file", &pid_file]);
@@ -263,6 +264,7 @@ impl Shim {
             .plumbing
             .take_ends()
             .ok_or_else(|| failed_precondition("the exec was started before"))?;
+        process.plumbing.ready().await.map_err(unknown)?;
         let mut command = corten.command("exec");
         command.args(["--detach", "--process", &files.process]);
         command.args(["--pid-file", &files.pid]);

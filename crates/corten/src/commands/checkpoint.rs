@@ -1,6 +1,6 @@
 //! `corten checkpoint` and `corten restore`
 
-use std::process::ExitCode;
+use libcontainer::ExitCode;
 
 use plan::checkpoint::CriuOptions;
 
@@ -12,6 +12,7 @@ use crate::report::CommandError;
 use libcontainer::RestoreOptions;
 
 /// Writes a container down.
+#[inline(never)]
 pub fn checkpoint(global: &Global, args: Checkpoint) -> Result<(), CommandError> {
     let store = existing(global, &args.id)?;
     let options = CriuOptions {
@@ -31,6 +32,7 @@ pub fn checkpoint(global: &Global, args: Checkpoint) -> Result<(), CommandError>
 
 /// Makes a container of a checkpoint; in the foreground the exit status is that of its
 /// program, or 128 + the signal that ended it.
+#[inline(never)]
 pub fn restore(global: &Global, args: Restore) -> Result<ExitCode, CommandError> {
     let until = match args.detach {
         true => Until::Started,

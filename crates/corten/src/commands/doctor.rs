@@ -21,6 +21,7 @@ struct Report<'a> {
 
 /// Checks the machine, for the user who asks. The exit status tells whether containers
 /// can run at all.
+#[inline(never)]
 pub fn doctor(args: &Doctor) -> Result<ExitCode, CommandError> {
     let host = libcontainer::host::probe()?;
     let path = std::env::var("PATH").unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::report::{self, CommandError};
 const MANAGER: &str = "io.container.manager";
 
 /// Prints where the streams of the container's init lead, and whom to ask for them.
+#[inline(never)]
 pub fn logs(global: &Global, id: &str) -> Result<(), CommandError> {
     let state = libcontainer::state(&existing(global, id)?, id)?;
     let mut text =

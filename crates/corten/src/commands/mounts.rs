@@ -7,6 +7,7 @@ use crate::cli::{Global, MountsChange};
 use crate::report::CommandError;
 
 /// Adds mounts to a container, or takes some away.
+#[inline(never)]
 pub fn mounts(global: &Global, change: MountsChange) -> Result<(), CommandError> {
     let (change, args) = match change {
         MountsChange::Add(args) => (Change::Add, args),

@@ -31,6 +31,7 @@ struct Sample {
 
 /// Prints tables until nobody reads them, or until all containers that were named have
 /// ended.
+#[inline(never)]
 pub fn stats(global: &Global, args: &Stats) -> Result<(), CommandError> {
     let store = match args.ids.first() {
         // Of a container that does not exist the message says so.

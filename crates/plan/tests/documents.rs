@@ -161,9 +161,14 @@ proptest! {
     }
 
     #[test]
-    fn resources_of_update(resources in prop_oneof![document(), around(RESOURCES)], hybrid in any::<bool>()) {
+    fn resources_of_update(
+        resources in prop_oneof![document(), around(RESOURCES)],
+        hybrid in any::<bool>(),
+        systemd_cgroup in any::<bool>(),
+    ) {
         let request = UpdateRequest {
             id: "c1".to_owned(),
+            systemd_cgroup,
             resources: Some(resources.to_string().into_bytes()),
             options: Vec::new(),
         };

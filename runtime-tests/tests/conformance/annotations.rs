@@ -230,3 +230,26 @@ fn base64(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[convention(
+    "run.oci.systemd.force_cgroup_v1 mounts the hierarchy of an old systemd where v2 is alone."
+)]
+fn named_hierarchy(case: &mut Case) {
+    only_where_they_are_known(case);
+    let mut bundle = case.bundle();
+    let annotations = json!({"run.oci.systemd.force_cgroup_v1": "/named"});
+    bundle.config.set("/annotations", annotations);
+    bundle
+        .config
+        .shell("grep ' /named ' /proc/self/mountinfo || echo none");
+    bundle.write();
+    fs::create_dir(bundle.rootfs().join("named")).expect("a place for it");
+    let said = case.run(&bundle).ok().stdout;
+    match case.view.is_unified() {
+        true => assert!(
+            said.contains(" cgroup ") && said.contains("name=systemd"),
+            "{said}"
+        ),
+        false => assert_eq!(said.trim(), "none"),
+    }
+}

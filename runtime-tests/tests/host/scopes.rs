@@ -175,6 +175,19 @@ fn annotations(case: &mut Case) {
     case.destroy(&id);
 }
 
+#[convention("run.oci.systemd.subgroup: the program starts below its scope, whose limits hold.")]
+fn subgroup(case: &mut Case) {
+    let mut scope = Scope::new(case);
+    let annotations = json!({"run.oci.systemd.subgroup": "payload"});
+    scope.bundle.config.set("/annotations", annotations);
+    let id = scope.launch(case);
+    assert_eq!(scope.file("cgroup.procs"), "");
+    assert_eq!(scope.file("payload/cgroup.procs").lines().count(), 1);
+    case.runtime().args(["kill", &id, "KILL"]).run().ok();
+    case.destroy(&id);
+    assert_eq!(scope.property(case, "LoadState"), "not-found");
+}
+
 #[convention("A property that systemd does not know fails the container, and is named.")]
 fn unknown_property(case: &mut Case) {
     let mut scope = Scope::new(case);

@@ -4,7 +4,10 @@
 use super::Context;
 use super::labels::CONTEXT_TYPE;
 use crate::error::quote;
-use crate::{ConfigPath, HookOutput, ParentOp, PlanError};
+use crate::{
+    AttrFlags, Attributes, CgroupMode, ClassicFlags, ConfigPath, FsParameter, HookOutput, InitOp,
+    MountOp, MountSource, ParentOp, PlanError,
+};
 
 /// The caller's supplementary groups stay: podman's `--group-add keep-groups`.
 const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
@@ -12,6 +15,10 @@ const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 /// The agent of SCMP_ACT_NOTIFY, where the profile names none.
 const SECCOMP_RECEIVER: &str = "run.oci.seccomp.receiver";
+/// A cgroup below the scope of systemd, for the container's program.
+pub(super) const SUBGROUP: &str = "run.oci.systemd.subgroup";
+/// Where systemd of an old image finds the v1 hierarchy it wants, on a host of v2.
+const NAMED_HIERARCHY: &str = "run.oci.systemd.force_cgroup_v1";
 /// A cgroup below the container's, for its program and user.
 pub(super) const DELEGATE_CGROUP: &str = "run.oci.delegate-cgroup";
 /// A file of the host to whose end every hook writes.
@@ -27,7 +34,7 @@ pub(super) const TIME_OFFSETS: &str = "run.oci.timens_offset";
 
 /// All of them, sorted: what `features` calls potentially unsafe, because a container's
 /// image may not choose them.
-pub(crate) const ACTED_ON: [&str; 10] = [
+pub(crate) const ACTED_ON: [&str; 12] = [
     DELEGATE_CGROUP,
     HOOKS_STDERR,
     HOOKS_STDOUT,
@@ -37,13 +44,16 @@ pub(crate) const ACTED_ON: [&str; 10] = [
     SECCOMP_RECEIVER,
     SECCOMP_PROGRAM,
     KNOWN_SYSCALLS,
+    NAMED_HIERARCHY,
+    SUBGROUP,
     TIME_OFFSETS,
 ];
 
 /// Those whose value is a path, and of what.
-const PATHS: [(&str, &str); 4] = [
+const PATHS: [(&str, &str); 5] = [
     (HOOKS_STDERR, "file"),
     (HOOKS_STDOUT, "file"),
+    (NAMED_HIERARCHY, "directory in the container"),
     (PIDFD_RECEIVER, "socket"),
     (SECCOMP_RECEIVER, "socket"),
 ];
@@ -72,6 +82,54 @@ pub(crate) fn build(context: &mut Context<'_>) {
     }
 }
 
+/// systemd before 226 does not start without its hierarchy of v1. Only where v2 is all
+/// there is must it be mounted for it, after all other mounts.
+pub(crate) fn mount_named_hierarchy(context: &mut Context<'_>) {
+    let Some(path) = value(context, NAMED_HIERARCHY) else {
+        return;
+    };
+    let target = super::rootfs::clean(path);
+    let from = at(NAMED_HIERARCHY);
+    if context.host.cgroup.mode != CgroupMode::V2 {
+        context.warn(
+            from,
+            "not needed and left out: the host has cgroup v1 hierarchies",
+        );
+        return;
+    }
+    let parameter = |key: &str, value: Option<&str>| FsParameter {
+        key: key.to_owned(),
+        value: value.map(str::to_owned),
+        from: from.clone(),
+    };
+    let source = MountSource::Filesystem {
+        fstype: "cgroup".to_owned(),
+        source: Some("cgroup".to_owned()),
+        parameters: vec![
+            parameter("none", None),
+            parameter("name", Some("systemd")),
+            parameter("xattr", None),
+        ],
+        classic: ClassicFlags::empty(),
+    };
+    let mount = MountOp {
+        target,
+        target_no_follow: false,
+        source,
+        attributes: Attributes {
+            set: AttrFlags::NO_SUID | AttrFlags::NO_DEV | AttrFlags::NO_EXEC,
+            ..Attributes::default()
+        },
+        recursive_attributes: Attributes::default(),
+        propagation: Vec::new(),
+        copy_up: false,
+        read_only_later: false,
+        label: None,
+        id_map: None,
+    };
+    context.init(from, InitOp::Mount(mount));
+}
+
 /// Whether the groups of the caller stay.
 pub(crate) fn keeps_groups(context: &Context<'_>) -> bool {
     value(context, KEEP_GROUPS).and_then(read_switch) == Some(true)
@@ -92,6 +150,11 @@ pub(super) fn seccomp_receiver<'a>(context: &Context<'a>) -> Option<&'a str> {
 pub(super) fn hook_outputs(context: &Context<'_>) -> [Option<HookOutput>; 2] {
     [HOOKS_STDOUT, HOOKS_STDERR]
         .map(|name| value(context, name).map(|path| HookOutput::File(path.to_owned())))
+}
+
+/// The cgroup below its scope that the container's program starts in.
+pub(super) fn subgroup<'a>(context: &Context<'a>) -> Option<&'a str> {
+    value(context, SUBGROUP).filter(|name| !name.is_empty())
 }
 
 /// The cgroup below the container's that its program starts in.

@@ -177,3 +177,15 @@ fn values_that_mean_nothing_are_refused() {
         assert!(found[0].starts_with(&start), "{found:?}");
     }
 }
+
+#[test]
+fn an_old_systemd_gets_its_hierarchy_on_v2_alone() {
+    let annotations = json!({"run.oci.systemd.force_cgroup_v1": "/sys/fs/cgroup/systemd"});
+    let built = plan(&annotations, &json!({})).expect("a plan");
+    let at = "annotations[\"run.oci.systemd.force_cgroup_v1\"]";
+    let step = built
+        .init
+        .iter()
+        .rfind(|step| matches!(step.op, InitOp::Mount(_)));
+    assert_eq!(step.expect("a mount").from.to_string(), at);
+}

@@ -15,31 +15,55 @@ pub(crate) fn build(context: &mut Context<'_>, cgroup: &mut CgroupPlan) {
     if sees_its_cgroup_alone(context) {
         cgroup.owner = user_outside(context);
     }
-    let Some(text) = annotations::delegated_cgroup(context) else {
-        return;
-    };
-    let at = annotations::at(annotations::DELEGATE_CGROUP);
+    let delegated = annotations::delegated_cgroup(context);
+    let asked = [
+        // Of a container that systemd does not manage it says nothing.
+        (
+            annotations::SUBGROUP,
+            annotations::subgroup(context).filter(|_| cgroup.manager == CgroupManager::Systemd),
+        ),
+        (annotations::DELEGATE_CGROUP, delegated),
+    ];
+    let mut path = String::new();
+    let mut last = None;
+    for (annotation, text) in asked {
+        let Some(text) = text else { continue };
+        let at = annotations::at(annotation);
+        let Some(names) = names_below(text) else {
+            let wanted = "the path of a control group below the container's, without \"..\"";
+            context.problem(PlanError::invalid(at, wanted, quote(text)));
+            return;
+        };
+        if context.host.cgroup.mode != CgroupMode::V2 {
+            let text = "cgroup v1 cannot be delegated; needs a host with cgroup v2 alone";
+            context.problem(PlanError::unsupported(at, text));
+            return;
+        }
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(&names);
+        last = Some(at);
+    }
+    let Some(at) = last else { return };
+    let procs = context.slot();
+    cgroup.delegated = Some(DelegatedCgroup {
+        path,
+        // The subgroup alone stays the manager's.
+        uid: delegated.and_then(|_| user_outside(context)),
+        procs,
+    });
+    context.init(at, InitOp::EnterDelegatedCgroup { procs });
+}
+
+/// A clean relative path, `a/b`; nothing for one that leads elsewhere or nowhere.
+fn names_below(text: &str) -> Option<String> {
     let names: Vec<&str> = text
         .split('/')
         .filter(|name| !matches!(*name, "" | "."))
         .collect();
-    if names.is_empty() || names.contains(&"..") || text.contains(['\0', '\n']) {
-        let wanted = "the path of a control group below the container's, without \"..\"";
-        context.problem(PlanError::invalid(at, wanted, quote(text)));
-        return;
-    }
-    if context.host.cgroup.mode != CgroupMode::V2 {
-        let text = "cgroup v1 cannot be delegated; needs a host with cgroup v2 alone";
-        context.problem(PlanError::unsupported(at, text));
-        return;
-    }
-    let procs = context.slot();
-    cgroup.delegated = Some(DelegatedCgroup {
-        path: names.join("/"),
-        uid: user_outside(context),
-        procs,
-    });
-    context.init(at, InitOp::EnterDelegatedCgroup { procs });
+    let is_below = !names.is_empty() && !names.contains(&"..") && !text.contains(['\0', '\n']);
+    is_below.then(|| names.join("/"))
 }
 
 /// The three conditions of the spec: cgroup v2, a new cgroup namespace, and the

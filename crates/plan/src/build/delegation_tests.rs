@@ -92,3 +92,31 @@ fn an_annotation_names_a_cgroup_below() {
     let errors = plan(&HostFacts::hybrid_root(), asked("x")).expect_err("a problem");
     assert!(errors.to_string().contains("v2"), "{errors}");
 }
+
+#[test]
+fn a_subgroup_is_of_systemd_alone() {
+    let asked = |manager: bool, delegated: bool| {
+        let mut config: Value = serde_json::from_str(&template(None)).expect("a template");
+        config["process"]["terminal"] = json!(false);
+        config["annotations"] = json!({"run.oci.systemd.subgroup": "payload"});
+        if delegated {
+            config["annotations"]["run.oci.delegate-cgroup"] = json!("own");
+        }
+        let spec = spec::load(config.to_string().as_bytes()).expect("it decodes");
+        let request = Request {
+            systemd_cgroup: manager,
+            ..Request::create("c1", "/b")
+        };
+        let mut host = HostFacts::v2_root();
+        host.cgroup.systemd = Some(crate::SystemdFacts::Manager {
+            control_group: String::new(),
+            user: false,
+        });
+        let built = build(&spec, &request, &host).expect("a plan");
+        let delegated = built.cgroup.delegated;
+        delegated.map(|delegated| (delegated.path, delegated.uid))
+    };
+    assert_eq!(asked(true, false), Some(("payload".to_owned(), None)));
+    assert_eq!(asked(true, true), Some(("payload/own".to_owned(), Some(0))));
+    assert_eq!(asked(false, false), None);
+}

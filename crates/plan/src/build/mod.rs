@@ -161,6 +161,7 @@ pub fn build(spec: &Spec, request: &Request, host: &HostFacts) -> Result<Plan, E
     resctrl::build(&mut context);
     rootfs::build(&mut context);
     mounts::build(&mut context);
+    annotations::mount_named_hierarchy(&mut context);
     devices::build(&mut context);
     let hooks = hooks::build(&mut context);
     let process = context.spec.process().as_ref();

@@ -250,6 +250,9 @@ fn other_configuration_file(case: &mut Case) {
 
 #[convention("`--no-new-keyring` leaves the caller's session keyring to the container.")]
 fn callers_keyring(case: &mut Case) {
+    if case.version().starts_with("crun") {
+        skip("the probe tells of keyrings whose name begins with _ses, unlike crun's");
+    }
     let keyring = |case: &mut Case, options: &[&str]| {
         let mut bundle = case.bundle();
         bundle.config.args(&["/bin/probe", "facts"]);
@@ -263,8 +266,7 @@ fn callers_keyring(case: &mut Case) {
             .at("/session_keyring")
             .to_string();
         // Those of containers that have ended are there until the kernel collects them.
-        // runc writes `_ses.` before the id.
-        let is_there = keys.contains(&format!("{id}: "));
+        let is_there = keys.contains(&format!("_ses.{id}:"));
         (keys, is_there)
     };
     let (keys, own) = keyring(case, &[]);

@@ -117,7 +117,7 @@ fn note_terminal(session: &mut Session, line: &str) {
 #[convention("run -it.")]
 fn terminal(case: &mut Case) {
     story(case, |session| {
-        let line = "$P run $G --rm -it --net=none bb sh -c 'tty; until stty size | grep -q ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; ls -l /dev/console | cut -c1-10; echo $TERM; exit 6'";
+        let line = "$P run $G --rm -it --net=none bb sh -c 'tty; until stty size 2>/dev/null | grep -q ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; ls -l /dev/console | cut -c1-10; echo $TERM; exit 6'";
         note_terminal(session, line);
     });
 }
@@ -126,7 +126,7 @@ fn terminal(case: &mut Case) {
 fn terminal_of_exec(case: &mut Case) {
     story(case, |session| {
         start(session, "--name c", &["sleep", "1000"]);
-        let line = "$P exec -it c sh -c 'tty; until stty size | grep -q ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6'";
+        let line = "$P exec -it c sh -c 'tty; until stty size 2>/dev/null | grep -q ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6'";
         note_terminal(session, line);
     });
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use runtime_tests::{Case, convention};
+use runtime_tests::{Case, convention, skip};
 
 use crate::session::run_page;
 
@@ -16,6 +16,7 @@ macro_rules! pages {
         #[convention("Every command of the page does what the page shows.")]
         fn $name(case: &mut Case) {
             case.only_corten();
+            needs_limits();
             run_page(case, $page);
         }
     )*};
@@ -26,6 +27,14 @@ pages! {
     without_json: "docs/how-to/without-json.md";
     find_out: "docs/how-to/find-out-what-is-wrong.md";
     many_from_one_root: "docs/how-to/many-from-one-root.md";
+}
+
+/// The reader's machine has the controllers that the pages limit with.
+fn needs_limits() {
+    let v2 = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    if !Path::new("/sys/fs/cgroup/memory").exists() && !v2.contains("memory") {
+        skip("no memory controller in this view");
+    }
 }
 
 fn pages_below(directory: &Path, found: &mut BTreeSet<PathBuf>) {

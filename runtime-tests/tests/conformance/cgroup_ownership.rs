@@ -175,15 +175,19 @@ fn a_delegated_cgroup(case: &mut Case) {
     );
     let directory = own_directory(case);
     assert_eq!(owner(&directory.join("init.scope")), 100_000);
-    let inside = fs::read_to_string(directory.join("init.scope/cgroup.procs")).unwrap();
-    assert_eq!(inside.trim(), case.pid(&id).to_string());
+    let pid = case.pid(&id).to_string();
+    let procs = directory.join("init.scope/cgroup.procs");
+    // What the shell has started before may not be gone yet.
+    case.until("its program is alone there", || {
+        fs::read_to_string(&procs).unwrap().trim() == pid
+    });
     // Whatever ends or counts the container's processes finds them there.
     let pids = case
         .runtime()
         .args(["ps", "--format", "json", &id])
         .run()
         .ok();
-    assert!(pids.stdout.contains(inside.trim()), "{}", pids.describe());
+    assert!(pids.stdout.contains(&pid), "{}", pids.describe());
     case.runtime().args(["kill", &id, "KILL"]).run().ok();
     run.finish().exits(137);
 }

@@ -19,12 +19,11 @@ mod table;
 mod timings;
 mod usage;
 
-use libcontainer::ExitCode;
 use std::ffi::OsString;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use libcontainer::timeline::Recorder;
+use libcontainer::{ExitCode, timeline::Recorder};
 
 use crate::cli::{Cli, Global, LogFormat};
 use crate::log::Log;

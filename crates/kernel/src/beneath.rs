@@ -214,15 +214,6 @@ impl Root {
         Err(call_failed(&path, OFlags::PATH, Errno::LOOP))
     }
 
-    /// [`Directory::make_node`] in the directory that `path` is in.
-    ///
-    /// # Errors
-    /// Those of [`Directory::of`] and [`Directory::make_node`].
-    pub fn make_node(&self, path: &str, node: &Node) -> Result<()> {
-        let (directory, name) = Directory::of(self, path, None)?;
-        directory.make_node(name, node)
-    }
-
     /// [`Directory::make_symlink`] in the directory that `path` is in.
     ///
     /// # Errors

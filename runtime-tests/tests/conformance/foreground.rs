@@ -95,12 +95,18 @@ impl Foreground {
             self.wait_for(case, "signalled", &name.to_lowercase());
         }
         self.signal(case, "TERM");
+        self.ends_with("9\n");
+    }
+
+    /// The command ends with this exit status, and the terminal is as before.
+    #[track_caller]
+    fn ends_with(self, code: &str) {
         let Self {
             script, directory, ..
         } = self;
         script.finish().ok();
         let noted = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
-        assert_eq!(noted("code"), "9\n");
+        assert_eq!(noted("code"), code);
         assert_eq!(noted("after"), noted("before"));
     }
 }
@@ -144,13 +150,7 @@ fn of_a_container_that_is_killed(case: &mut Case) {
     let command = format!("run --bundle {} {id}", bundle.path.display());
     let foreground = Foreground::start(case, &bundle, &command);
     case.runtime().args(["kill", &id, "KILL"]).run().ok();
-    let Foreground {
-        script, directory, ..
-    } = foreground;
-    script.finish().ok();
-    let noted = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
-    assert_eq!(noted("code"), "137\n");
-    assert_eq!(noted("after"), noted("before"));
+    foreground.ends_with("137\n");
 }
 
 #[convention("A program that cannot be executed leaves the terminal as it was.")]

@@ -276,10 +276,9 @@ fn kill_of_a_created_container(case: &mut Case) {
     case.delete(&id);
 }
 
-#[convention(
-    "`kill --all` reaches every process of a container without a pid namespace of its own."
-)]
-fn kill_reaches_all_without_a_pid_namespace(case: &mut Case) {
+/// Id of a running container without a pid namespace of its own, and the pid of the
+/// child that its program has started.
+pub fn with_a_child_in_a_shared_pid_namespace(case: &mut Case) -> (String, i32) {
     let mut bundle = case.bundle();
     bundle.config.without_namespace("pid");
     bundle
@@ -291,6 +290,14 @@ fn kill_reaches_all_without_a_pid_namespace(case: &mut Case) {
         fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))
     });
     let child: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    (id, child)
+}
+
+#[convention(
+    "`kill --all` reaches every process of a container without a pid namespace of its own."
+)]
+fn kill_reaches_all_without_a_pid_namespace(case: &mut Case) {
+    let (id, child) = with_a_child_in_a_shared_pid_namespace(case);
     let pid = case.pid(&id);
     case.runtime()
         .args(["kill", "--all", &id, "KILL"])

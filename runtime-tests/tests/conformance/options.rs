@@ -284,17 +284,7 @@ fn kill_without_a_pid_namespace(case: &mut Case) {
     if case.version().starts_with("crun") {
         skip("it kills all only with --all");
     }
-    let mut bundle = case.bundle();
-    bundle.config.without_namespace("pid");
-    bundle
-        .config
-        .shell("sleep 1001 & echo $! > /pid; exec sleep 1002");
-    let id = case.launch(&bundle);
-    let file = bundle.rootfs().join("pid");
-    case.until("the child runs", || {
-        fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))
-    });
-    let child: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    let (id, child) = crate::lifecycle::with_a_child_in_a_shared_pid_namespace(case);
     let pid = case.pid(&id);
     case.runtime().args(["kill", &id, "KILL"]).run().ok();
     case.wait(pid);

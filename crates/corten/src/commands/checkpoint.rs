@@ -1,7 +1,5 @@
 //! `corten checkpoint` and `corten restore`
 
-use libcontainer::ExitCode;
-
 use plan::checkpoint::CriuOptions;
 
 use super::existing;
@@ -9,7 +7,7 @@ use super::prepare::{Until, prepare};
 use crate::cli::checkpoint::Criu;
 use crate::cli::{Checkpoint, Global, Restore};
 use crate::report::CommandError;
-use libcontainer::RestoreOptions;
+use libcontainer::{ExitCode, RestoreOptions};
 
 /// Writes a container down.
 #[inline(never)]

@@ -1,14 +1,12 @@
 //! `corten exec`
 
-use libcontainer::ExitCode;
-
 use plan::ExecRequest;
 
 use super::existing;
 use super::prepare::{Until, listen_fd_names, listen_fds, seccomp_receiver, terminal};
 use crate::cli::{Exec, Global};
 use crate::report::CommandError;
-use libcontainer::{Error, ExecOptions, ExecTarget};
+use libcontainer::{Error, ExecOptions, ExecTarget, ExitCode};
 
 /// Runs a process in a container; in the foreground the exit status is that of
 /// the process, or 128 + the signal that ended it.

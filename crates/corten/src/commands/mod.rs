@@ -25,20 +25,19 @@ mod state;
 mod stats;
 mod update;
 
-use libcontainer::ExitCode;
 use std::path::{Component, Path};
 
 use crate::cli::{Command, Global};
 use crate::report::CommandError;
-use libcontainer::{Error, Store, default_root};
+use libcontainer::{Error, ExitCode, Store, default_root};
 
 /// Carries out a command; what it returns is the exit status.
 ///
-/// # Errors
-/// Why it failed; [`crate::report::failure_of`] is the exit status.
-///
 /// The commands are never inlined: the code of one would lie between that of the others,
 /// and each window of the program file that is touched costs a page fault.
+///
+/// # Errors
+/// Why it failed; [`crate::report::failure_of`] is the exit status.
 pub fn carry_out(global: &Global, command: Command) -> Result<ExitCode, CommandError> {
     match command {
         Command::Create(args) => create::create(global, args)?,

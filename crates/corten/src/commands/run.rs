@@ -1,12 +1,11 @@
 //! `corten run`
 
-use libcontainer::ExitCode;
 use std::mem::ManuallyDrop;
 
 use super::prepare::{Until, prepare};
 use crate::cli::{Global, Run};
 use crate::report::CommandError;
-use libcontainer::RunOptions;
+use libcontainer::{ExitCode, RunOptions};
 
 /// Creates and starts a container; in the foreground the exit status is that of
 /// its program, or 128 + the signal that ended it.

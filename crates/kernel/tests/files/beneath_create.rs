@@ -5,13 +5,18 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use kernel::Errno;
-use kernel::beneath::{Node, NodeKind, Root};
+use kernel::beneath::{Directory, Node, NodeKind, Root};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::beneath::{open_root, while_exchanging};
 use crate::hostile_tree;
 use crate::sandbox::{identity, in_mount_namespace, memory_directory};
+
+fn make_node(root: &Root, path: &str, node: &Node) -> kernel::Result<()> {
+    let (directory, name) = Directory::of(root, path, None)?;
+    directory.make_node(name, node)
+}
 
 const FIFO: Node = Node {
     kind: NodeKind::Fifo,
@@ -36,7 +41,7 @@ fn create_everything(root: &Root, path: &str) {
     let _ = root.make_directories_owned(path, 0o700, 3, 4);
     let _ = root.make_file(&format!("{path}/file"), 0o644);
     let _ = root.make_file(path, 0o644);
-    let _ = root.make_node(&format!("{path}/node"), &FIFO);
+    let _ = make_node(root, &format!("{path}/node"), &FIFO);
     let _ = root.make_symlink(&format!("{path}/link"), "../../../..", false);
     let _ = root.make_symlink(path, "/..", true);
 }
@@ -191,11 +196,11 @@ impl MetadataKind for std::os::fd::OwnedFd {
 fn nodes_are_made_whatever_the_umask_and_verified() {
     in_mount_namespace(|dir| {
         let root = open_root(dir);
-        root.make_node("/dev/null", &NULL).unwrap();
+        make_node(&root, "/dev/null", &NULL).unwrap();
         let null = fs::metadata(dir.join("dev/null")).unwrap();
         assert!(null.file_type().is_char_device());
         assert_eq!(null.permissions().mode() & 0o7777, 0o666);
-        root.make_node("dev/fifo", &FIFO).unwrap();
+        make_node(&root, "dev/fifo", &FIFO).unwrap();
         let fifo = fs::metadata(dir.join("dev/fifo")).unwrap();
         assert_eq!(
             (fifo.uid(), fifo.gid(), fifo.mode() & 0o7777),
@@ -206,7 +211,7 @@ fn nodes_are_made_whatever_the_umask_and_verified() {
             mode: 0o600,
             ..NULL
         };
-        root.make_node("/dev/null", &stricter).unwrap();
+        make_node(&root, "/dev/null", &stricter).unwrap();
         let null = fs::metadata(dir.join("dev/null")).unwrap();
         assert_eq!(
             null.mode() & 0o7777,
@@ -215,14 +220,14 @@ fn nodes_are_made_whatever_the_umask_and_verified() {
         );
 
         let zero = Node { minor: 5, ..NULL };
-        let error = root.make_node("dev/null", &zero).unwrap_err();
+        let error = make_node(&root, "dev/null", &zero).unwrap_err();
         assert_eq!(error.errno(), Errno::EXIST);
         assert_eq!(
             error.detail(),
             Some("there is a character device 1:3, wanted character device 1:5")
         );
         symlink("/dev/null", dir.join("dev/link")).unwrap();
-        let error = root.make_node("dev/link", &NULL).unwrap_err();
+        let error = make_node(&root, "dev/link", &NULL).unwrap_err();
         assert_eq!(
             error.detail(),
             Some("there is a symbolic link, wanted character device 1:3")

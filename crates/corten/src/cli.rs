@@ -72,7 +72,7 @@ pub struct Cli {
 }
 
 // Options before the command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Global {
     /// Directory that holds the state of containers (default: /run/corten, or
     /// $XDG_RUNTIME_DIR/corten for callers who are not root)
@@ -319,7 +319,7 @@ pub struct Kill {
     pub id: String,
 
     /// Number or name, with or without SIG: 15, TERM, SIGRTMIN+3
-    #[arg(value_name = "SIGNAL", default_value = "SIGTERM")]
+    #[arg(value_name = "SIGNAL", default_value = Kill::SIGNAL)]
     pub signal: String,
 
     /// Send it to every process of the container; a stopped container is no error
@@ -329,6 +329,10 @@ pub struct Kill {
     /// ID is a regular expression: all running containers whose names match
     #[arg(short, long)]
     pub regex: bool,
+}
+
+impl Kill {
+    const SIGNAL: &str = "SIGTERM";
 }
 
 // `corten delete`
@@ -379,7 +383,7 @@ pub enum ListFormat {
 }
 
 // `corten exec`
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
     override_usage = "corten exec [OPTIONS] ID COMMAND [ARGUMENTS]...\n       \
                             corten exec [OPTIONS] --process FILE ID",

@@ -10,11 +10,11 @@ pub struct Container {
     pub id: String,
 
     /// Directory with the config.json and the root file system
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    #[arg(short, long, value_name = "DIR", default_value = Container::BUNDLE)]
     pub bundle: String,
 
     /// Configuration file, a path or a name in the bundle
-    #[arg(short = 'f', long, value_name = "FILE", default_value = "config.json")]
+    #[arg(short = 'f', long, value_name = "FILE", default_value = Container::CONFIG)]
     pub config: String,
 
     /// Unix socket that receives the master side of the container's terminal
@@ -58,6 +58,30 @@ pub struct Container {
     pub timings: Option<String>,
 }
 
+impl Container {
+    const BUNDLE: &str = ".";
+    const CONFIG: &str = "config.json";
+}
+
+impl Default for Container {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            bundle: Self::BUNDLE.to_owned(),
+            config: Self::CONFIG.to_owned(),
+            console_socket: None,
+            pidfd_socket: None,
+            pid_file: None,
+            overlay: false,
+            overlay_dir: None,
+            no_pivot: false,
+            no_new_keyring: false,
+            preserve_fds: 0,
+            timings: None,
+        }
+    }
+}
+
 // `corten create`
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -72,6 +96,16 @@ pub struct Create {
     /// Accepted as with `run`; `create` adopts nobody
     #[arg(long, hide = true)]
     no_subreaper: bool,
+}
+
+impl Create {
+    /// Without options of its own.
+    pub const fn of(container: Container) -> Self {
+        Self {
+            container,
+            no_subreaper: false,
+        }
+    }
 }
 
 // `corten run`

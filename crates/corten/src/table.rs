@@ -6,25 +6,26 @@ const NARROWEST: usize = 12;
 const GAP: usize = 3;
 
 /// Rows as text with aligned columns; the last column is not padded.
-pub fn render<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn render<const N: usize>(rows: &[[impl AsRef<str>; N]]) -> String {
     render_from(rows, NARROWEST)
 }
 
 /// The same with columns as narrow as their cells.
-pub fn render_close<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn render_close<const N: usize>(rows: &[[impl AsRef<str>; N]]) -> String {
     render_from(rows, 0)
 }
 
-fn render_from<const N: usize>(rows: &[[String; N]], narrowest: usize) -> String {
+fn render_from<const N: usize>(rows: &[[impl AsRef<str>; N]], narrowest: usize) -> String {
     let mut widths = [narrowest; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count() + GAP);
+            *width = (*width).max(cell.as_ref().chars().count() + GAP);
         }
     }
     let mut text = String::new();
     for row in rows {
         for (number, (cell, width)) in row.iter().zip(widths).enumerate() {
+            let cell = cell.as_ref();
             text.push_str(cell);
             if number + 1 < N {
                 let blanks = width.saturating_sub(cell.chars().count());
@@ -55,6 +56,6 @@ mod tests {
 
     #[test]
     fn no_rows_are_no_lines() {
-        assert_eq!(render::<2>(&[]), "");
+        assert_eq!(render::<2>(&[] as &[[&str; 2]]), "");
     }
 }

@@ -1,5 +1,6 @@
 //! Processes by descriptor: what a pidfd names never becomes another process.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -107,8 +108,27 @@ pub fn get_fd(pidfd: BorrowedFd<'_>, number: RawFd) -> Result<OwnedFd> {
         .map_err(|e| Error::new(e, format!("pidfd_getfd({}, {number})", pidfd.as_raw_fd())))
 }
 
-/// The inode of the pidfd: on pidfs (Linux 6.9) unique for the process until
-/// the next boot, before that the same one for all.
+/// `PID_FS_MAGIC`, linux/magic.h.
+const PIDFS_MAGIC: i64 = 0x5049_4446;
+
+/// Whether this kernel's pidfds are on pidfs (Linux 6.9, an option until 6.13), where
+/// [`inode`] alone tells which process one is of. The same for all pidfds, so it is
+/// asked once.
+///
+/// # Errors
+/// `fstatfs(2)`.
+pub fn has_inode_of_its_own(pidfd: BorrowedFd<'_>) -> Result<bool> {
+    thread_local!(static ANSWER: Cell<Option<bool>> = const { Cell::new(None) });
+    if let Some(known) = ANSWER.get() {
+        return Ok(known);
+    }
+    let answer = crate::fs::filesystem_magic(pidfd)? == PIDFS_MAGIC;
+    ANSWER.set(Some(answer));
+    Ok(answer)
+}
+
+/// The inode of the pidfd: on pidfs unique for the process until the next boot, on
+/// others the same one for all.
 ///
 /// # Errors
 /// `fstat(2)`.

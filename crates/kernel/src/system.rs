@@ -1,5 +1,6 @@
 //! The machine's names and version, and waiting for descriptors.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -35,15 +36,28 @@ pub fn kernel_release() -> String {
 }
 
 /// What random(4) calls the boot id: another one after each boot. Empty where
-/// /proc does not show it.
+/// /proc does not show it. It is read once in each thread.
 ///
 /// # Errors
 /// Those of open(2) and read(2): not to know it is not to be another boot.
-pub fn boot_id() -> Result<String> {
-    match crate::fs::read_file("/proc/sys/kernel/random/boot_id", 64) {
-        Err(error) if error.errno() == Errno::NOENT => Ok(String::new()),
-        id => Ok(String::from_utf8_lossy(&id?).trim_end().to_owned()),
+pub fn boot_id() -> Result<&'static str> {
+    thread_local!(static ID: Cell<Option<&'static str>> = const { Cell::new(None) });
+    if let Some(known) = ID.get() {
+        return Ok(known);
     }
+    let id = match crate::fs::open_read("/proc/sys/kernel/random/boot_id") {
+        Err(error) if error.errno() == Errno::NOENT => String::new(),
+        file => {
+            // 36 characters and a newline, in one piece.
+            let mut buffer = [0; 64];
+            let length = crate::fs::read(file?.as_fd(), &mut buffer)?;
+            let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
+            text.trim_end().to_owned()
+        }
+    };
+    let id: &str = id.leak();
+    ID.set(Some(id));
+    Ok(id)
 }
 
 /// The machine as the kernel names it: `x86_64`, `aarch64`, ...

@@ -131,19 +131,33 @@ pub(crate) fn open_mount(directory: &CgroupDirectory) -> Result<OwnedFd> {
 /// symlinks in a hierarchy: one call leads where one call for each name would.
 pub(crate) fn open_in(directory: &CgroupDirectory, path: &str) -> Result<OwnedFd> {
     let fd = fs::open_directory(&format!("{}{path}", directory.mount))?;
+    check_hierarchy(fd.as_fd(), directory)?;
+    Ok(fd)
+}
+
+/// Opens a file of the cgroup `path` for reading without its directory.
+pub(crate) fn open_file_in(directory: &CgroupDirectory, path: &str, name: &str) -> Result<OwnedFd> {
+    names(path)?;
+    let fd = fs::open_read(&format!("{}{path}/{name}", directory.mount))?;
+    check_hierarchy(fd.as_fd(), directory)?;
+    Ok(fd)
+}
+
+/// Makes sure that something is in the hierarchy that it should be in.
+fn check_hierarchy(fd: BorrowedFd<'_>, directory: &CgroupDirectory) -> Result<()> {
     let wanted = if directory.v2 {
         CGROUP2_MAGIC
     } else {
         CGROUP1_MAGIC
     };
-    if fs::filesystem_magic(fd.as_fd())? != wanted {
+    if fs::filesystem_magic(fd)? != wanted {
         let version = if directory.v2 { "v2" } else { "v1" };
         return Err(
             Error::new(Errno::NODEV, format!("open({:?})", directory.mount))
                 .with_detail(format!("no cgroup {version} hierarchy is mounted there")),
         );
     }
-    Ok(fd)
+    Ok(())
 }
 
 /// The names of a clean absolute path. The path may come from a state file, so

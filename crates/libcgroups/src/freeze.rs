@@ -1,11 +1,12 @@
 //! Stopping a cgroup's processes where they are, and letting them go on.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use kernel::{Errno, Error, fs};
+use plan::cgroup::CgroupDirectory;
 
-use crate::directory::{Place, is_gone, read_text};
+use crate::directory::{Place, is_gone, open_file_in, read_text};
 use crate::wait::{self, Backoff};
 use crate::{Cgroup, CgroupError};
 
@@ -92,10 +93,8 @@ impl Cgroup {
     /// # Errors
     /// Those of reading; what does not exist is not frozen.
     pub fn is_frozen(&self) -> Result<bool> {
-        for place in [self.v2(), self.v1("freezer")].into_iter().flatten() {
-            if let Some(dir) = self.existing(place)?
-                && is_frozen_itself(dir, place.directory.v2).map_err(|e| self.located(place, e))?
-            {
+        for place in &self.places {
+            if is_frozen_in(&place.directory, &self.path).map_err(|e| self.located(place, e))? {
                 return Ok(true);
             }
         }
@@ -103,17 +102,55 @@ impl Cgroup {
     }
 }
 
+/// [`Cgroup::is_frozen`] of one that nothing else is asked of.
+///
+/// # Errors
+/// As there.
+pub fn is_frozen(directories: &[CgroupDirectory], path: &str) -> Result<bool> {
+    for directory in directories {
+        if is_frozen_in(directory, path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// By the path of the one file: it is read for every container of a host.
+fn is_frozen_in(directory: &CgroupDirectory, path: &str) -> kernel::Result<bool> {
+    if !directory.v2 && !directory.controllers.iter().any(|name| name == "freezer") {
+        return Ok(false);
+    }
+    let file = open_file_in(directory, path, file_of(directory.v2));
+    answer(file.and_then(|file| says_frozen(file.as_fd())))
+}
+
+/// [`Cgroup::is_frozen`] of an open directory.
+pub(crate) fn is_frozen_itself(dir: BorrowedFd<'_>, v2: bool) -> kernel::Result<bool> {
+    let file = fs::open_read_at(dir, file_of(v2));
+    answer(file.and_then(|file| says_frozen(file.as_fd())))
+}
+
 /// The wish, not the effect: `cgroup.events` and `freezer.state` also tell of
 /// frozen parents.
-pub(crate) fn is_frozen_itself(dir: BorrowedFd<'_>, v2: bool) -> kernel::Result<bool> {
-    let file = if v2 {
+const fn file_of(v2: bool) -> &'static str {
+    if v2 {
         "cgroup.freeze"
     } else {
         "freezer.self_freezing"
-    };
-    match read_text(dir, file) {
-        Ok(text) => Ok(text.trim() == "1"),
+    }
+}
+
+fn says_frozen(file: BorrowedFd<'_>) -> kernel::Result<bool> {
+    // A digit and a newline.
+    let mut buffer = [0; 8];
+    let length = fs::read(file, &mut buffer)?;
+    Ok(buffer.get(..length).unwrap_or_default().trim_ascii() == b"1")
+}
+
+/// What is gone is not frozen.
+fn answer(read: kernel::Result<bool>) -> kernel::Result<bool> {
+    match read {
         Err(e) if is_gone(e.errno()) => Ok(false),
-        Err(e) => Err(e),
+        read => read,
     }
 }

@@ -45,6 +45,7 @@ mod write;
 pub use create::create;
 pub use directory::Cgroup;
 pub use error::CgroupError;
+pub use freeze::is_frozen;
 pub use oom::OomWatch;
 pub use probe::probe;
 pub use update::Change;

@@ -1,17 +1,17 @@
 //! `delete`: the container's processes, cgroup and state directory go, then its
 //! `poststop` hooks run.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use kernel::{Errno, pidfd, signal};
+use kernel::{pidfd, signal};
 
 use crate::error::{Doing, Error, Result};
-use crate::kill::{signal_init, thaw};
+use crate::kill::{send, thaw};
 use crate::parent::run_hooks;
 use crate::resctrl;
 use crate::start::paths;
-use crate::state::{HookSubject, NOT_YET, State};
+use crate::state::{HookSubject, State};
 use crate::status::{self, Status};
 use crate::store::{ContainerDirectory, Loaded, Store};
 
@@ -70,10 +70,10 @@ fn lock(directory: &ContainerDirectory<'_>, force: bool) -> Result<()> {
         locked => return locked,
     }
     if let Ok(Some(loaded)) = directory.load()
-        && loaded.state.pid != NOT_YET
+        && let Ok(Some(init)) = status::open_init(&loaded.state)
     {
         // It may have ended meanwhile.
-        let _ = signal_init(&loaded.state, signal::KILL);
+        let _ = send(&init, signal::KILL);
     }
     directory.lock()
 }
@@ -84,7 +84,7 @@ fn delete_loaded(
     force: bool,
 ) -> Result<Option<Error>> {
     let state = &loaded.state;
-    let status = status::derive(directory, loaded)?;
+    let (status, init) = status::look(directory, loaded)?;
     if matches!(status, Status::Running | Status::Paused) && !force {
         return Err(Error::NotStopped {
             id: state.id.clone(),
@@ -95,8 +95,8 @@ fn delete_loaded(
         // All at once: thawed, the others would run until init's end reaches them.
         state.open_cgroup().kill_all()?;
     }
-    if status != Status::Stopped && state.pid != NOT_YET {
-        kill_and_wait(state)?;
+    if let Some(init) = init {
+        kill_and_wait(state, &init)?;
     }
     remove_cgroup(loaded, force)?;
     finish(directory, state)
@@ -153,13 +153,8 @@ pub(crate) fn stop_scope(state: &State, cgroup: &libcgroups::Cgroup) -> Result<(
     Ok(())
 }
 
-fn kill_and_wait(state: &State) -> Result<()> {
-    let init = match pidfd::open(state.pid) {
-        Ok(init) => init,
-        Err(error) if error.errno() == Errno::SRCH => return Ok(()),
-        Err(error) => return Err(error).doing(|| format!("process {}", state.pid)),
-    };
-    match signal_init(state, signal::KILL) {
+fn kill_and_wait(state: &State, init: &OwnedFd) -> Result<()> {
+    match send(init, signal::KILL) {
         Err(Error::NotRunning) => return Ok(()),
         sent => sent?,
     }

@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use kernel::system::{Poll, PollFlags, poll};
-use kernel::{Errno, pidfd};
 use libcgroups::{Cgroup, OomWatch};
 
 use crate::error::{Doing, Error, Result};
@@ -42,16 +41,9 @@ impl EventStream {
     /// [`Error::NotFound`], [`Error::NothingHappens`], [`Error::NoCgroup`]
     pub fn open(store: &Store, id: &str, interval: Duration) -> Result<Self> {
         let (state, cgroup) = find(store, id)?;
-        let init = match pidfd::open(state.pid) {
-            Err(error) if matches!(error.errno(), Errno::SRCH | Errno::NOENT) => {
-                return Err(Error::NothingHappens(state.id));
-            }
-            opened => opened.doing(|| format!("process {}", state.pid))?,
-        };
-        // Asked last: until now the number could have been given to somebody else.
-        if !status::init_is_alive(&state)? {
+        let Some(init) = status::open_init(&state)? else {
             return Err(Error::NothingHappens(state.id));
-        }
+        };
         let oom = cgroup.watch_oom()?;
         Ok(Self {
             state,

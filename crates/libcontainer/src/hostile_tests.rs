@@ -4,7 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::state::State;
+use crate::state::{AfterGate, State, Summary};
 use crate::sync::Received;
 
 const STATE: &[u8] = include_bytes!("../../../fuzz/corpus/state/created.json");
@@ -34,6 +34,7 @@ fn damaged(whole: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn what_is_damaged_below_is_good() {
     assert!(State::decode(STATE).is_ok());
+    assert!(AfterGate::decode(STATE).is_some());
     assert!(matches!(
         Received::decode(MESSAGE, None),
         Ok(Received::Init(..))
@@ -47,7 +48,15 @@ proptest! {
     fn a_damaged_state_is_refused_or_is_one(bytes in damaged(STATE)) {
         if let Ok(state) = State::decode(&bytes) {
             let again = serde_json::to_vec(&state).unwrap();
-            prop_assert_eq!(State::decode(&again), Ok(state));
+            prop_assert_eq!(&State::decode(&again), &Ok(state.clone()));
+            // It may be told of as well, and the same is told.
+            let summary = Summary::decode(&bytes).unwrap();
+            let (told, known) = (summary.identity(), state.identity());
+            prop_assert_eq!(told, known);
+            prop_assert_eq!(&*summary.id, &state.id);
+            prop_assert_eq!(&*summary.bundle, &state.bundle);
+            prop_assert_eq!(&*summary.created, &state.created);
+            prop_assert_eq!(summary.annotations, state.annotations);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `kill`: a signal to init, or to everything in the container.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::{Errno, pidfd, signal};
 
@@ -26,41 +26,32 @@ pub fn kill(store: &Store, id: &str, signal: i32, all: bool) -> Result<()> {
         // Whose its cgroup is, is not known yet either.
         return Err(Error::NotRunning);
     }
-    let alive = status::init_is_alive(state)?;
-    if all || (alive && signal == signal::KILL && !state.pid_namespace_is_private) {
+    if all {
         return kill_everything(state, signal);
     }
-    if !alive {
-        return Err(Error::NotRunning);
+    let init = status::open_init(state)?.ok_or(Error::NotRunning)?;
+    if signal == signal::KILL && !state.pid_namespace_is_private {
+        return kill_everything(state, signal);
     }
-    signal_init(state, signal)?;
+    send(&init, signal)?;
     if signal == signal::KILL {
         thaw(state)?;
     }
     Ok(())
 }
 
-/// By pidfd, with the identity checked once the pidfd is held: from then on the pid
-/// cannot be given to anybody else.
-pub(crate) fn signal_init(state: &State, number: i32) -> Result<()> {
-    let gone = |error: &kernel::Error| matches!(error.errno(), Errno::SRCH | Errno::NOENT);
-    let init = match pidfd::open(state.pid) {
-        Ok(init) => init,
-        Err(error) if gone(&error) => return Err(Error::NotRunning),
-        Err(error) => return Err(error).doing(|| format!("process {}", state.pid)),
-    };
-    if !status::init_is_alive(state)? {
-        return Err(Error::NotRunning);
-    }
+/// By pidfd, whose identity was checked: the pid may be given to somebody else meanwhile.
+pub(crate) fn send(init: &OwnedFd, number: i32) -> Result<()> {
     match pidfd::send_signal(init.as_fd(), number) {
-        Err(error) if gone(&error) => Err(Error::NotRunning),
+        Err(error) if error.errno() == Errno::SRCH => Err(Error::NotRunning),
         sent => sent.doing(|| format!("signal {} to init", signal::name_of(number))),
     }
 }
 
 fn kill_everything(state: &State, number: i32) -> Result<()> {
     if !state.has_cgroup() {
-        return signal_init(state, number);
+        let init = status::open_init(state)?.ok_or(Error::NotRunning)?;
+        return send(&init, number);
     }
     let Some(cgroup) = state.own_cgroup()? else {
         return Err(Error::NotRunning);
@@ -82,11 +73,8 @@ fn kill_everything(state: &State, number: i32) -> Result<()> {
 
 /// A frozen process of a v1 freezer does not even die.
 pub(crate) fn thaw(state: &State) -> Result<()> {
-    if state.has_cgroup() {
-        let cgroup = state.open_cgroup();
-        if cgroup.is_frozen().unwrap_or(false) {
-            cgroup.thaw()?;
-        }
+    if state.is_frozen() {
+        state.open_cgroup().thaw()?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::state::{NOT_YET, State};
+use crate::state::{NOT_YET, State, Summary};
 use crate::status::{self, Status};
 use crate::store::{ContainerDirectory, Loaded, Store};
 
@@ -55,6 +55,11 @@ pub enum Entry {
 /// [`Error::NotFound`]
 pub fn state(store: &Store, id: &str) -> Result<StateReport> {
     let directory = store.find(id)?;
+    if let Some(bytes) = directory.read_complete()? {
+        let summary = directory.summarize(&bytes)?;
+        let status = status::tell(&directory, &summary.identity(), || summary.is_frozen());
+        return Ok(report(summary, status?));
+    }
     match directory.load()? {
         Some(loaded) => {
             let status = status::derive(&directory, &loaded)?;
@@ -62,7 +67,7 @@ pub fn state(store: &Store, id: &str) -> Result<StateReport> {
             if unborn && directory.is_abandoned()? {
                 return Ok(abandoned(&directory, loaded));
             }
-            Ok(report(loaded, status))
+            Ok(report_loaded(loaded, status))
         }
         None if directory.is_empty()? => Err(Error::NotFound(id.to_owned())),
         None => Err(Error::StateUnknown),
@@ -76,9 +81,9 @@ fn abandoned(directory: &ContainerDirectory<'_>, before: Loaded) -> StateReport 
         && now.complete
         && let Ok(status) = status::derive(directory, &now)
     {
-        return report(now, status);
+        return report_loaded(now, status);
     }
-    report(before, Status::Stopped)
+    report_loaded(before, Status::Stopped)
 }
 
 /// Every container below a root. One that vanishes meanwhile is left out.
@@ -114,22 +119,39 @@ pub fn saved(store: &Store, id: &str) -> Result<(Vec<u8>, State)> {
     }
 }
 
-fn report(loaded: Loaded, status: Status) -> StateReport {
+fn report_loaded(loaded: Loaded, status: Status) -> StateReport {
     let state = loaded.state;
     StateReport {
         oci_version: state.oci_version,
         id: state.id,
-        pid: if status == Status::Stopped {
-            0
-        } else {
-            state.pid
-        },
+        pid: pid_in(status, state.pid),
         status,
         bundle: state.bundle,
         rootfs: state.rootfs,
         created: state.created,
         annotations: state.annotations,
         owner: owner_name(state.owner),
+    }
+}
+
+fn report(summary: Summary<'_>, status: Status) -> StateReport {
+    StateReport {
+        oci_version: summary.oci_version.into_owned(),
+        id: summary.id.into_owned(),
+        pid: pid_in(status, summary.pid),
+        status,
+        bundle: summary.bundle.into_owned(),
+        rootfs: summary.rootfs.into_owned(),
+        created: summary.created.into_owned(),
+        annotations: summary.annotations,
+        owner: owner_name(summary.owner),
+    }
+}
+
+const fn pid_in(status: Status, pid: i32) -> i32 {
+    match status {
+        Status::Stopped => 0,
+        _ => pid,
     }
 }
 

@@ -15,9 +15,9 @@ use crate::delete::destroy;
 use crate::error::{Doing, Error, Result};
 use crate::notify::Relay;
 use crate::parent::{StubSteps, run_hooks};
-use crate::state::{HookSubject, State};
+use crate::state::{AfterGate, HookSubject, State};
 use crate::status::{self, Status};
-use crate::store::Store;
+use crate::store::{Loaded, Store};
 
 /// Starts a created container. With a service manager at `notify_socket`
 /// (`NOTIFY_SOCKET`) it returns when the container's program says that it is ready, or
@@ -40,7 +40,7 @@ pub fn start(store: &Store, id: &str, notify_socket: Option<&str>) -> Result<()>
     let Some(gate) = directory.open_gate()? else {
         return Err(Error::AlreadyRunning);
     };
-    if loaded.state.has_cgroup() && loaded.state.open_cgroup().is_frozen().unwrap_or(false) {
+    if loaded.state.is_frozen() {
         // The stub would never read the byte.
         return Err(Error::StartPaused);
     }
@@ -59,7 +59,7 @@ pub fn start(store: &Store, id: &str, notify_socket: Option<&str>) -> Result<()>
     directory.unlock()?;
     wait_closed(gate.as_fd()).doing(|| "start gate".to_owned())?;
     if let Some(message) = directory.read_exec_error() {
-        let error = explain(&loaded.state, &message);
+        let error = explain(&loaded, &message);
         if matches!(error, Error::Hook { .. }) {
             destroy(&directory)?;
         }
@@ -76,23 +76,28 @@ pub fn start(store: &Store, id: &str, notify_socket: Option<&str>) -> Result<()>
 }
 
 /// The stub left a message in place of becoming the program.
-fn explain(state: &State, message: &[u8]) -> Error {
+fn explain(loaded: &Loaded, message: &[u8]) -> Error {
+    let state = &loaded.state;
+    let damaged = |problem: &str| Error::BadState {
+        id: state.id.clone(),
+        problem: problem.to_owned(),
+    };
     // A hook that cannot be executed leaves two: why, and its status.
     let first = message.get(..MESSAGE_SIZE).unwrap_or_default();
-    match Message::decode(first) {
-        Some(message) => StubSteps {
-            steps: &state.after_gate.steps,
-            first: state.after_gate.first,
-            call_names: &[],
-            program: &state.after_gate.program,
-            rootfs: &state.rootfs,
-        }
-        .explain(message),
-        None => Error::BadState {
-            id: state.id.clone(),
-            problem: "exec.error is not a message".to_owned(),
-        },
+    let Some(message) = Message::decode(first) else {
+        return damaged("exec.error is not a message");
+    };
+    let Some(after_gate) = AfterGate::decode(&loaded.bytes) else {
+        return damaged("state.json: afterGate cannot be read");
+    };
+    StubSteps {
+        steps: &after_gate.steps,
+        first: after_gate.first,
+        call_names: &[],
+        program: &after_gate.program,
+        rootfs: &state.rootfs,
     }
+    .explain(message)
 }
 
 /// `hooks.poststart`: after the program was started, before `start` returns.

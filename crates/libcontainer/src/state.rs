@@ -1,10 +1,12 @@
 //! What is remembered of a container between two commands.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use plan::cgroup::CgroupPlan;
 use plan::{Hook, LastOp, Plan, Step};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::error::{Doing, Result};
 
@@ -54,8 +56,10 @@ pub struct State {
     pub has_keyring: bool,
     /// `annotations` of the configuration.
     pub annotations: BTreeMap<String, String>,
-    /// What happens after `start` opened the gate.
-    pub after_gate: AfterGate,
+    /// What happens after `start` opened the gate. It is written only: decoding it takes
+    /// longer than all the rest, and hardly any command asks for it.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub after_gate: Option<AfterGate>,
     /// `hooks.poststart`
     pub poststart: Vec<Step<Hook>>,
     /// `hooks.poststop`
@@ -72,6 +76,19 @@ pub struct AfterGate {
     pub steps: Vec<Step<LastOp>>,
     /// `process.args[0]`
     pub program: String,
+}
+
+impl AfterGate {
+    /// Reads it from the bytes of a state.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Part {
+            after_gate: AfterGate,
+        }
+        let part = serde_json::from_slice::<Part>(bytes).ok()?;
+        Some(part.after_gate)
+    }
 }
 
 impl From<&Plan> for AfterGate {
@@ -133,29 +150,26 @@ impl From<&CgroupPlan> for CgroupState {
 }
 
 impl State {
+    /// Reads a state of this version, without what only a failed `start` asks for
+    /// ([`AfterGate::decode`]). The error goes on from the file's name.
+    pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Self, String> {
+        decode(bytes, |state: &Self| state.version)
+    }
+
+    /// Who init is.
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity {
+            pid: self.pid,
+            start_time: self.start_time,
+            pidfd_inode: self.pidfd_inode,
+            boot_id: &self.boot_id,
+        }
+    }
+
     /// The state of a container whose init is not born yet.
     ///
     /// # Errors
     /// When the boot id cannot be read.
-    /// Reads a state of this version; the error goes on from the file's name.
-    pub(crate) fn decode(bytes: &[u8]) -> std::result::Result<Self, String> {
-        /// Read first: a later version may have changed everything else.
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
-        let read = |error: serde_json::Error| format!(": {error}");
-        let version = serde_json::from_slice::<Version>(bytes)
-            .map_err(read)?
-            .version;
-        if version != STATE_VERSION {
-            return Err(format!(
-                " has version {version}, this program knows {STATE_VERSION}"
-            ));
-        }
-        serde_json::from_slice(bytes).map_err(read)
-    }
-
     pub(crate) fn new(plan: &Plan) -> Result<Self> {
         Ok(Self {
             version: STATE_VERSION,
@@ -164,7 +178,7 @@ impl State {
             pid: NOT_YET,
             start_time: 0,
             pidfd_inode: 0,
-            boot_id: boot_id()?,
+            boot_id: boot_id()?.to_owned(),
             bundle: plan.bundle.clone(),
             rootfs: plan.rootfs.clone(),
             created: kernel::time::utc_now(),
@@ -177,7 +191,7 @@ impl State {
                 .iter()
                 .any(|step| matches!(step.op, plan::InitOp::NewSessionKeyring { .. })),
             annotations: plan.annotations.clone(),
-            after_gate: AfterGate::from(plan),
+            after_gate: Some(AfterGate::from(plan)),
             poststart: plan.poststart.clone(),
             poststop: plan.poststop.clone(),
         })
@@ -211,17 +225,132 @@ impl State {
     /// # Errors
     /// When the boot id cannot be read.
     pub(crate) fn is_of_this_boot(&self) -> Result<bool> {
-        Ok(self.boot_id == boot_id()?)
+        self.identity().is_of_this_boot()
+    }
+
+    /// Whether its own cgroup is frozen.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.cgroup.is_frozen()
     }
 
     /// Whether this program manages its control groups.
     pub(crate) fn has_cgroup(&self) -> bool {
-        self.cgroup.manager != plan::cgroup::CgroupManager::Disabled
+        self.cgroup.is_ours()
     }
 }
 
-fn boot_id() -> Result<String> {
+impl CgroupState {
+    /// Whether it is frozen itself. One that cannot be asked is not.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.is_ours() && libcgroups::is_frozen(&self.directories, &self.path).unwrap_or(false)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.manager != plan::cgroup::CgroupManager::Disabled
+    }
+}
+
+/// Which process init is: what tells it from all others.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Identity<'a> {
+    pub pid: i32,
+    pub start_time: u64,
+    pub pidfd_inode: u64,
+    pub boot_id: &'a str,
+}
+
+impl Identity<'_> {
+    /// As [`State::is_of_this_boot`].
+    ///
+    /// # Errors
+    /// When the boot id cannot be read.
+    pub(crate) fn is_of_this_boot(&self) -> Result<bool> {
+        Ok(self.boot_id == boot_id()?)
+    }
+}
+
+/// What `state` and `list` tell of [`State`]: nothing is copied, and what they do not
+/// tell is skipped.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary<'a> {
+    version: u32,
+    #[serde(borrow)]
+    pub oci_version: Cow<'a, str>,
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    pub pid: i32,
+    start_time: u64,
+    pidfd_inode: u64,
+    #[serde(borrow)]
+    boot_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub bundle: Cow<'a, str>,
+    #[serde(borrow)]
+    pub rootfs: Cow<'a, str>,
+    #[serde(borrow)]
+    pub created: Cow<'a, str>,
+    pub owner: u32,
+    /// Read when it has to be known whether it is frozen.
+    #[serde(borrow)]
+    cgroup: &'a RawValue,
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl<'a> Summary<'a> {
+    /// As [`State::decode`].
+    pub(crate) fn decode(bytes: &'a [u8]) -> std::result::Result<Self, String> {
+        decode(bytes, |summary: &Self| summary.version)
+    }
+
+    /// As [`State::identity`].
+    pub(crate) fn identity(&self) -> Identity<'_> {
+        Identity {
+            pid: self.pid,
+            start_time: self.start_time,
+            pidfd_inode: self.pidfd_inode,
+            boot_id: &self.boot_id,
+        }
+    }
+
+    /// As [`State::is_frozen`]
+    pub(crate) fn is_frozen(&self) -> bool {
+        serde_json::from_str::<CgroupState>(self.cgroup.get())
+            .is_ok_and(|cgroup| cgroup.is_frozen())
+    }
+}
+
+fn boot_id() -> Result<&'static str> {
     kernel::system::boot_id().doing(|| "boot id".to_owned())
+}
+
+/// Reads the bytes of a state as one of the types for it.
+fn decode<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    version: impl Fn(&T) -> u32,
+) -> std::result::Result<T, String> {
+    match serde_json::from_slice::<T>(bytes) {
+        Ok(state) if version(&state) == STATE_VERSION => Ok(state),
+        Ok(state) => Err(other_version(version(&state))),
+        Err(error) => Err(why_not(bytes, &error)),
+    }
+}
+
+/// A later version may have changed everything else: its number comes first.
+#[cold]
+fn why_not(bytes: &[u8], error: &serde_json::Error) -> String {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    match serde_json::from_slice::<Version>(bytes) {
+        Ok(Version { version }) if version != STATE_VERSION => other_version(version),
+        _ => format!(": {error}"),
+    }
+}
+
+fn other_version(version: u32) -> String {
+    format!(" has version {version}, this program knows {STATE_VERSION}")
 }
 
 /// The OCI state as hooks read it on their standard input (runtime.md, "State").

@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use kernel::{Errno, fs};
 
 use crate::error::{Doing, Error, Result};
-use crate::state::{NOT_YET, State};
+use crate::state::{NOT_YET, State, Summary};
 
 const CONFIG: &str = "config.json";
 const CLAIM: &str = "claim.json";
@@ -195,6 +195,8 @@ pub struct ContainerDirectory<'a> {
 /// A state, and how far `create` got.
 pub(crate) struct Loaded {
     pub state: State,
+    /// The content of the file.
+    pub bytes: Vec<u8>,
     /// To its end.
     pub complete: bool,
     /// The cgroup was made, and was nobody else's.
@@ -226,18 +228,11 @@ impl ContainerDirectory<'_> {
     /// # Errors
     /// [`Error::NotFound`] when it was deleted meanwhile.
     pub(crate) fn check_still_there(&self) -> Result<()> {
-        match self.store.find(&self.id) {
-            Ok(now) => {
-                let ours =
-                    fs::stat(self.fd()).doing(|| format!("state directory of {}", self.id))?;
-                let theirs =
-                    fs::stat(now.fd()).doing(|| format!("state directory of {}", self.id))?;
-                if ours.ino == theirs.ino {
-                    return Ok(());
-                }
-                Err(Error::NotFound(self.id.clone()))
-            }
-            Err(error) => Err(error),
+        let doing = || format!("state directory of {}", self.id);
+        match fs::stat_at(self.store.directory.as_fd(), &self.id) {
+            Ok(now) if now.ino == fs::stat(self.fd()).doing(doing)?.ino => Ok(()),
+            Err(error) if error.errno() != Errno::NOENT => Err(error).doing(doing),
+            _ => Err(Error::NotFound(self.id.clone())),
         }
     }
 
@@ -280,11 +275,12 @@ impl ContainerDirectory<'_> {
         [(OWN, true), (CLAIM, false)]
             .into_iter()
             .find_map(|(name, owns_cgroup)| {
-                let bytes = fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES).ok()?;
+                let bytes = fs::read_whole_file_at(self.fd(), name, STATE_LIMIT_BYTES).ok()?;
                 let state = self.decode(name, &bytes).ok()?;
                 // A cgroup is all that a claim speaks of.
                 (state.pid == NOT_YET).then_some(Loaded {
                     state,
+                    bytes,
                     complete: false,
                     owns_cgroup,
                 })
@@ -311,23 +307,15 @@ impl ContainerDirectory<'_> {
     /// there is neither.
     pub(crate) fn load(&self) -> Result<Option<Loaded>> {
         for (name, complete) in [(COMPLETE, true), (CREATING, false)] {
-            match fs::read_file_at(self.fd(), name, STATE_LIMIT_BYTES) {
-                Ok(bytes) => {
-                    let state = self.decode(name, &bytes)?;
-                    if state.pid <= 1 {
-                        let problem = format!("{name}: {} is no container's pid", state.pid);
-                        return Err(self.bad_state(problem));
-                    }
-                    return Ok(Some(Loaded {
-                        state,
-                        complete,
-                        owns_cgroup: true,
-                    }));
-                }
-                Err(error) if error.errno() == Errno::NOENT => {}
-                Err(error) => {
-                    return Err(self.bad_state(format!("{name}: {}", error.reason())));
-                }
+            if let Some(bytes) = self.read(name)? {
+                let state = self.decode(name, &bytes)?;
+                self.check_pid(name, state.pid)?;
+                return Ok(Some(Loaded {
+                    state,
+                    bytes,
+                    complete,
+                    owns_cgroup: true,
+                }));
             }
         }
         if let Some(claim) = self.load_claim() {
@@ -358,13 +346,47 @@ impl ContainerDirectory<'_> {
         }
     }
 
+    /// The bytes of `state.json`, if it is there.
+    pub(crate) fn read_complete(&self) -> Result<Option<Vec<u8>>> {
+        self.read(COMPLETE)
+    }
+
+    /// Reads those bytes for what `state` tells.
+    pub(crate) fn summarize<'a>(&self, bytes: &'a [u8]) -> Result<Summary<'a>> {
+        let decoded = Summary::decode(bytes);
+        let summary = decoded.map_err(|why| self.bad_state(format!("{COMPLETE}{why}")))?;
+        self.check_id(COMPLETE, &summary.id)?;
+        self.check_pid(COMPLETE, summary.pid)?;
+        Ok(summary)
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match fs::read_whole_file_at(self.fd(), name, STATE_LIMIT_BYTES) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.errno() == Errno::NOENT => Ok(None),
+            Err(error) => Err(self.bad_state(format!("{name}: {}", error.reason()))),
+        }
+    }
+
     fn decode(&self, name: &str, bytes: &[u8]) -> Result<State> {
         let decoded = State::decode(bytes);
         let state = decoded.map_err(|why| self.bad_state(format!("{name}{why}")))?;
-        if state.id != self.id {
-            return Err(self.bad_state(format!("{name} belongs to {:?}", state.id)));
-        }
+        self.check_id(name, &state.id)?;
         Ok(state)
+    }
+
+    fn check_id(&self, name: &str, found: &str) -> Result<()> {
+        if found == self.id {
+            return Ok(());
+        }
+        Err(self.bad_state(format!("{name} belongs to {found:?}")))
+    }
+
+    fn check_pid(&self, name: &str, pid: i32) -> Result<()> {
+        if pid > 1 {
+            return Ok(());
+        }
+        Err(self.bad_state(format!("{name}: {pid} is no container's pid")))
     }
 
     fn bad_state(&self, problem: String) -> Error {

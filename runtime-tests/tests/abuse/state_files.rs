@@ -37,7 +37,17 @@ fn sleeper(case: &mut Case) -> (String, i32) {
 fn a_falsified_pid(case: &mut Case) {
     case.only_corten();
     let bystander = case.program("sleep").args(["1000"]).spawn();
-    for pid in [bystander.pid(), 1, 0, -1, i32::MAX, i32::MIN] {
+    let (leave, stays) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        tell.send(fs::read_link("/proc/thread-self").unwrap())
+            .unwrap();
+        let _ = stays.recv();
+    });
+    let thread_id = told.recv().unwrap();
+    let thread_id = thread_id.file_name().unwrap().to_string_lossy();
+    let thread_id: i32 = thread_id.parse().unwrap();
+    for pid in [bystander.pid(), thread_id, 1, 0, -1, i32::MAX, i32::MIN] {
         let (id, init) = sleeper(case);
         edit(case, &id, |state| state["pid"] = json!(pid));
         let killed = case.runtime().args(["kill", &id, "KILL"]).run();
@@ -47,6 +57,8 @@ fn a_falsified_pid(case: &mut Case) {
         assert!(process_is_alive(bystander.pid()), "killed for pid {pid}");
         assert!(cgroup_directories(case.token()).is_empty(), "pid {pid}");
     }
+    drop(leave);
+    thread.join().unwrap();
     bystander.kill();
 }
 

@@ -23,8 +23,8 @@ const RUN: Budget = Budget {
     page_faults: 240,
 };
 const STATE: Budget = Budget {
-    system_calls: 64,
-    page_faults: 90,
+    system_calls: 41,
+    page_faults: 55,
 };
 const EXEC: Budget = Budget {
     system_calls: 383,

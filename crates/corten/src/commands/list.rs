@@ -1,5 +1,7 @@
 //! `corten list`
 
+use std::borrow::Cow;
+
 use super::root;
 use crate::cli::{Global, List, ListFormat};
 use crate::report::{self, CommandError};
@@ -11,12 +13,13 @@ const NOT_FOUND: i32 = 2;
 
 /// Lists all containers. One that cannot be read is listed for people, so that
 /// they can delete it, and left out for programs, which would not understand it.
+/// For names alone nothing is read.
 #[inline(never)]
 pub fn list(global: &Global, args: &List) -> Result<(), CommandError> {
     let root = root(global)?;
-    let entries = match (Store::open(&root)?, &global.root) {
-        (Some(store), _) => libcontainer::list(&store)?,
-        (None, None) => Vec::new(),
+    let store = match (Store::open(&root)?, &global.root) {
+        (Some(store), _) => Some(store),
+        (None, None) => None,
         // An empty list would hide that the name is wrong.
         (None, Some(_)) => {
             return Err(CommandError::File {
@@ -27,41 +30,44 @@ pub fn list(global: &Global, args: &List) -> Result<(), CommandError> {
             });
         }
     };
+    if args.quiet {
+        let ids = store.map_or(Ok(Vec::new()), |store| store.ids())?;
+        return report::print(&lines(&ids));
+    }
+    let entries = store.map_or(Ok(Vec::new()), |store| libcontainer::list(&store))?;
     for entry in &entries {
         if let Entry::Broken { id, problem } = entry {
             tracing::warn!("container {id:?}: {problem}");
         }
     }
-    report::print(&match (args.quiet, args.format) {
-        (true, _) => ids(&entries),
-        (false, ListFormat::Table) => table(&entries),
-        (false, ListFormat::Json) => json(&entries),
+    report::print(&match args.format {
+        ListFormat::Table => table(&entries),
+        ListFormat::Json => json(&entries),
     })
 }
 
-fn ids(entries: &[Entry]) -> String {
-    let ids = entries.iter().map(|entry| match entry {
-        Entry::Container(state) => &state.id,
-        Entry::Broken { id, .. } => id,
-    });
-    ids.fold(String::new(), |text, id| text + id + "\n")
+fn lines(ids: &[String]) -> String {
+    ids.iter().fold(String::new(), |text, id| text + id + "\n")
 }
 
 fn table(entries: &[Entry]) -> String {
-    let header = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
-    let rows = entries.iter().map(|entry| match entry {
+    let header = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(Cow::from);
+    let rows = std::iter::once(header).chain(entries.iter().map(row));
+    table::render(&rows.collect::<Vec<_>>())
+}
+
+fn row(entry: &Entry) -> [Cow<'_, str>; 6] {
+    match entry {
         Entry::Container(state) => [
-            state.id.clone(),
-            state.pid.to_string(),
-            state.status.to_string(),
-            state.bundle.clone(),
-            state.created.clone(),
-            state.owner.clone(),
+            Cow::from(&state.id),
+            state.pid.to_string().into(),
+            state.status.to_string().into(),
+            (&state.bundle).into(),
+            (&state.created).into(),
+            (&state.owner).into(),
         ],
-        Entry::Broken { id, .. } => [id, "-", "broken", "-", "-", "-"].map(str::to_owned),
-    });
-    let rows: Vec<[String; 6]> = std::iter::once(header).chain(rows).collect();
-    table::render(&rows)
+        Entry::Broken { id, .. } => [id.as_str(), "-", "broken", "-", "-", "-"].map(Cow::from),
+    }
 }
 
 fn json(entries: &[Entry]) -> String {
@@ -75,7 +81,7 @@ fn json(entries: &[Entry]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ids, json, table};
+    use super::{json, lines, table};
     use libcontainer::Entry;
 
     fn broken() -> [Entry; 1] {
@@ -88,7 +94,7 @@ mod tests {
     #[test]
     fn nothing_is_an_empty_array() {
         assert_eq!(json(&[]), "[]\n");
-        assert_eq!(ids(&[]), "");
+        assert_eq!(lines(&[]), "");
         assert_eq!(
             table(&[]),
             "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n"
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn a_broken_container_is_shown_to_people_only() {
         assert_eq!(json(&broken()), "[]\n");
-        assert_eq!(ids(&broken()), "c1\n");
+        assert_eq!(lines(&["c1".to_owned(), "c2".to_owned()]), "c1\nc2\n");
         let row = "c1          -           broken      -           -           -\n";
         assert!(table(&broken()).ends_with(row));
     }

@@ -16,12 +16,22 @@ const CHUNK_BYTES: usize = 8 * 1024;
 /// # Errors
 /// Those of read(2); EFBIG when there is more than `limit`.
 pub fn read_to_end(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
+    gather(fd, limit, |read, _| read == 0)
+}
+
+/// Reads until `is_last` says so of the bytes that were read and asked for.
+fn gather(
+    fd: BorrowedFd<'_>,
+    limit: usize,
+    is_last: impl Fn(usize, usize) -> bool,
+) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     loop {
         // The read that finds the end needs no second chunk.
         if content.capacity() - content.len() < CHUNK_BYTES / 2 {
             content.reserve(CHUNK_BYTES);
         }
+        let asked = content.capacity() - content.len();
         let read =
             retry_on_intr(|| rustix::io::read(fd, rustix::buffer::spare_capacity(&mut content)))
                 .map_err(|e| Error::new(e, format!("read({})", fd.as_raw_fd())))?;
@@ -29,7 +39,7 @@ pub fn read_to_end(fd: BorrowedFd<'_>, limit: usize) -> Result<Vec<u8>> {
             return Err(Error::new(Errno::FBIG, format!("read({})", fd.as_raw_fd()))
                 .with_detail(format!("longer than {limit} bytes")));
         }
-        if read == 0 {
+        if is_last(read, asked) {
             return Ok(content);
         }
     }
@@ -61,6 +71,17 @@ pub fn read_file(path: &str, limit: usize) -> Result<Vec<u8>> {
 pub fn read_file_at(dir: BorrowedFd<'_>, name: &str, limit: usize) -> Result<Vec<u8>> {
     let fd = open_read_at(dir, name)?;
     read_to_end(fd.as_fd(), limit).map_err(|e| rename_call(e, || format!("read({name:?})")))
+}
+
+/// [`read_file_at`] for a file that a rename put there whole: on a regular file a short
+/// read is the last one, so none is made to find the end.
+///
+/// # Errors
+/// Those of [`read_file_at`].
+pub fn read_whole_file_at(dir: BorrowedFd<'_>, name: &str, limit: usize) -> Result<Vec<u8>> {
+    let fd = open_read_at(dir, name)?;
+    gather(fd.as_fd(), limit, |read, asked| read < asked)
+        .map_err(|e| rename_call(e, || format!("read({name:?})")))
 }
 
 /// The same failure told with the name of the file in place of a number.

@@ -9,8 +9,9 @@ mod open;
 mod stat;
 
 pub use content::{
-    append_or_create, create_file_at, read, read_file, read_file_at, read_to_end, replace_file,
-    replace_file_at, reread, write_all, write_once, write_some, write_value, write_value_at,
+    append_or_create, create_file_at, read, read_file, read_file_at, read_to_end,
+    read_whole_file_at, replace_file, replace_file_at, reread, write_all, write_once, write_some,
+    write_value, write_value_at,
 };
 pub(crate) use directory::read_entries;
 pub use directory::{

@@ -4,6 +4,7 @@
 mod book;
 mod packaging;
 mod session;
+mod shells;
 
 use std::path::PathBuf;
 

@@ -12,6 +12,7 @@ own).
 
 Examples:
   corten spec --memory 512M --cpus 1 --args sh -c 'free; nproc'
+  corten spec --memory 512M --cpus 1 -- sh -c 'free; nproc'
   corten spec --rootfs /srv/debian --mount /:/host:ro --tty --args bash
   corten spec --privileged --network host --args ip link
   corten spec --mount tmpfs:/scratch:size=64m --user 1000:1000 --cap-drop ALL")]
@@ -98,7 +99,8 @@ pub struct Wishes {
     #[arg(short, long, help_heading = "The container")]
     pub tty: bool,
 
-    /// The program and all that follows: the last option there can be
+    /// The program and its arguments: all that follows, options of corten no more. The
+    /// same is said by -- without --args
     #[arg(
         long,
         value_name = "WORD",
@@ -107,6 +109,10 @@ pub struct Wishes {
         help_heading = "The container"
     )]
     pub args: Vec<String>,
+
+    /// The program and its arguments, as with --args
+    #[arg(value_name = "WORD", last = true, conflicts_with = "args")]
+    pub command: Vec<String>,
 }
 
 /// `spec --network`

@@ -37,7 +37,10 @@ fn wishes(options: &Wishes) -> plan::Wishes {
     let options = options.clone();
     plan::Wishes {
         rootfs: options.rootfs,
-        args: options.args,
+        args: match options.command.is_empty() {
+            true => options.args,
+            false => options.command,
+        },
         env: options.env,
         cwd: options.cwd,
         hostname: options.hostname,

@@ -193,7 +193,7 @@ printf '%s\n' "$facts" > "$work/story/rootfs/facts"
 if "$RUNTIME" explain --help >/dev/null 2>&1; then
     "$RUNTIME" explain --bundle "$work/story" > "$work/explained"
     say "lines in its explanation" "$(wc -l < "$work/explained") ($name explain --bundle DIR), such as:"
-    grep -e 'linux.resources.[mc]' -e '<- hostname' -e '<- mounts\[0\]' "$work/explained" | sed 's/^.\{14\}/   /; s/   *<- /  <- /'
+    grep -e 'linux.resources.[mc]' -e '<- hostname' -e '<- mounts\[0\]' "$work/explained" | sed 's/^  [a-z-]*\( [a-z-]\{1,\}\)*   */   /; s/   *<- /  <- /'
 fi
 
 chapter "Create, then start"

@@ -47,7 +47,7 @@ def at_terminal(words, seconds, cwd):
 def spans(line):
     """A line as pieces of text with their attributes."""
     style, position = "", 0
-    for match in re.finditer(r"\x1b\[([0-9;]*)([a-zA-Z])", line):
+    for match in re.finditer(r"\x1b\[([0-9;?]*)([a-zA-Z])", line):
         if match.start() > position:
             yield style, line[position : match.start()]
         position = match.end()
@@ -57,11 +57,16 @@ def spans(line):
         yield style, line[position:]
 
 
+def visible(text):
+    """Blanks that no viewer collapses."""
+    return html.escape(text).replace(" ", "\u00a0")
+
+
 def draw(prompt, output, limit):
     # A screen that was redrawn: the last one.
     screen = output.split("\x1b[H")[-1]
     lines = [("$ " + prompt)] + screen.rstrip("\n").split("\n")
-    plain = [re.sub(r"\x1b\[[0-9;]*[a-zA-Z]", "", line) for line in lines]
+    plain = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in lines]
     columns = min(max(map(len, plain)), limit)
     width, height = int(columns * WIDTH + 40), len(lines) * HEIGHT + 52
     picture = [
@@ -73,7 +78,7 @@ def draw(prompt, output, limit):
             for n, colour in enumerate(("#e06c75", "#e5c07b", "#98c379"))
         ),
         '<g font-family="ui-monospace, DejaVu Sans Mono, Menlo, monospace" font-size="14" '
-        'fill="#d7dae0" xml:space="preserve">',
+        'fill="#d7dae0">',
     ]
     for number, line in enumerate(lines):
         column, y = 0, 52 + number * HEIGHT
@@ -88,7 +93,7 @@ def draw(prompt, output, limit):
             look += ' opacity="0.55"' if "2" in codes else ""
             x, length = 20 + column * WIDTH, len(text) * WIDTH
             picture.append(
-                f'<text x="{x:.1f}" y="{y}" textLength="{length:.1f}"{look}>{html.escape(text)}</text>'
+                f'<text x="{x:.1f}" y="{y}" textLength="{length:.1f}"{look}>{visible(text)}</text>'
             )
             column += len(text)
     return "\n".join(picture + ["</g>", "</svg>", ""])

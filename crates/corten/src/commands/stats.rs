@@ -61,7 +61,10 @@ pub fn stats(global: &Global, args: &Stats) -> Result<(), CommandError> {
             Some(Row::new(id, &earlier.usage, &sample.usage, elapsed, memory))
         });
         let rows: Vec<Row> = rows.collect();
-        let text = render(&rows, args.format, Paint::for_output());
+        let mut text = render(&rows, args.format, Paint::for_output());
+        if rows.is_empty() && args.format == ListFormat::Table && is_interactive() {
+            text += &nothing_runs(store.path());
+        }
         let redrawn = !args.no_stream && args.format == ListFormat::Table && is_interactive();
         let text = if redrawn { in_place(&text) } else { text };
         if report::print_part(&text)? == Reader::Gone || args.no_stream {
@@ -122,11 +125,17 @@ fn render(rows: &[Row], format: ListFormat, paint: Paint) -> String {
     text
 }
 
+/// For somebody who looks below the wrong root.
+fn nothing_runs(root: &str) -> String {
+    format!("No container runs below {root}; engines keep theirs elsewhere: --root DIR\n")
+}
+
 /// Over what was printed last, from the top of the terminal, without a flicker:
-/// nothing is erased before it is written anew.
+/// nothing is erased before it is written anew. What is wider than the terminal is cut
+/// off, for lines that wrap are no table.
 fn in_place(text: &str) -> String {
     let lines = text.replace('\n', "\x1b[K\n");
-    format!("\x1b[H{lines}\x1b[J")
+    format!("\x1b[H\x1b[?7l{lines}\x1b[?7h\x1b[J")
 }
 
 #[cfg(test)]
@@ -147,6 +156,9 @@ mod tests {
 
     #[test]
     fn a_table_takes_the_place_of_the_last_one() {
-        assert_eq!(in_place("a\nb\n"), "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(
+            in_place("a\nb\n"),
+            "\x1b[H\x1b[?7la\x1b[K\nb\x1b[K\n\x1b[?7h\x1b[J"
+        );
     }
 }

@@ -44,15 +44,18 @@ impl Page {
         });
     }
 
-    /// The finished text. A label is printed only where it changes.
+    /// The finished text, a line for each row. A label is printed only where it changes.
     pub fn render(&self) -> String {
-        let widths = self.lines.iter().filter_map(|line| match line {
-            Line::Row { label, text, .. } => Some((label.chars().count(), text.chars().count())),
-            Line::Title(_) => None,
-        });
-        let fits = |width: &usize| *width <= WIDTH_MAX;
-        let labels = widths.clone().map(|(label, _)| label).max().unwrap_or(0);
-        let texts = widths.map(|(_, text)| text).filter(fits).max().unwrap_or(0);
+        self.lay_out(|text| vec![text])
+    }
+
+    /// The same for a window: rows that are too long go on in the next line.
+    pub fn render_narrow(&self) -> String {
+        self.lay_out(|text| wrap(text, WIDTH_MAX))
+    }
+
+    fn lay_out<'a>(&'a self, cut: impl Fn(&'a str) -> Vec<&'a str>) -> String {
+        let (labels, texts) = self.widths(&cut);
         let mut out = String::new();
         let mut above = "";
         let mut title = None;
@@ -68,14 +71,55 @@ impl Page {
                     let shown = if label == above { "" } else { label };
                     above = label;
                     let arrow = if from.is_empty() { "" } else { "  <- " };
-                    let row = format!("  {shown:<labels$}  {text:<texts$}{arrow}{from}");
-                    out.push_str(row.trim_end());
-                    out.push('\n');
+                    for (number, piece) in cut(text).into_iter().enumerate() {
+                        let row = match number {
+                            0 => format!("  {shown:<labels$}  {piece:<texts$}{arrow}{from}"),
+                            _ => format!("  {:<labels$}    {piece}", ""),
+                        };
+                        out.push_str(row.trim_end());
+                        out.push('\n');
+                    }
                 }
             }
         }
         out
     }
+
+    /// Of the first and the second column.
+    fn widths<'a>(&'a self, cut: impl Fn(&'a str) -> Vec<&'a str>) -> (usize, usize) {
+        let mut widths = (0, 0);
+        for line in &self.lines {
+            let Line::Row { label, text, .. } = line else {
+                continue;
+            };
+            widths.0 = widths.0.max(label.chars().count());
+            let first = cut(text).first().map_or(0, |piece| piece.chars().count());
+            if first <= WIDTH_MAX {
+                widths.1 = widths.1.max(first);
+            }
+        }
+        widths
+    }
+}
+
+/// Pieces of `text` that are no longer than `width` characters, cut at blanks where there
+/// are any. There is one at least.
+fn wrap(text: &str, width: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((end, behind)) = rest.char_indices().nth(width) {
+        let before = rest[..end].rfind(' ').filter(|at| *at > 0);
+        let at = match (behind, before) {
+            (' ', _) => Some(end),
+            (_, Some(at)) => Some(at),
+            _ => rest[end..].find(' ').map(|at| end + at),
+        };
+        let Some(at) = at else { break };
+        pieces.push(&rest[..at]);
+        rest = rest[at..].trim_start();
+    }
+    pieces.push(rest);
+    pieces
 }
 
 /// The text with every character escaped that a terminal would obey or that
@@ -89,4 +133,31 @@ pub(super) fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, wrap};
+
+    #[test]
+    fn long_rows_are_cut_at_blanks() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("one two three", 6), ["one", "two", "three"]);
+        assert_eq!(wrap("inseparable", 4), ["inseparable"]);
+        assert_eq!(wrap("inseparable too", 4), ["inseparable", "too"]);
+        assert_eq!(wrap("\u{e4}\u{f6} \u{fc}", 2), ["\u{e4}\u{f6}", "\u{fc}"]);
+        assert_eq!(wrap("", 4), [""]);
+    }
+
+    #[test]
+    fn a_long_row_keeps_its_property_on_its_first_line() {
+        let mut page = Page::default();
+        page.title("Title");
+        let words = |count| ["word"].repeat(count).join(" ");
+        page.row("label", words(20), &crate::ConfigPath::new("x"));
+        let (first, second) = (words(15), words(5));
+        let wanted = format!("Title\n  label  {first}  <- x\n           {second}\n");
+        assert_eq!(page.render_narrow(), wanted);
+        assert_eq!(page.render().lines().count(), 2);
+    }
 }

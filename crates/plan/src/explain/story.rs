@@ -34,7 +34,7 @@ pub fn story(plan: &Plan) -> String {
     for finding in &ignored {
         page.row("ignored", &finding.text, &finding.path);
     }
-    page.render()
+    page.render_narrow()
 }
 
 /// Where it lies, and what becomes of what is written there.

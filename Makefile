@@ -15,7 +15,7 @@ TUPLE  := $(shell rustc --print host-tuple 2>/dev/null || rustc -vV | sed -n 's/
 OUT    := target/$(TUPLE)
 
 .DEFAULT_GOAL := build
-.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended fuzz deny engines engine-table mutation matrix matrix-page bench bench-page order man binaries install uninstall deb dist handbook screenshots clean build-deps test-deps help
+.PHONY: build release demo test test-vm test-vm-quick lint fmt conformance abuse defences undefended fuzz deny engines engine-table mutation matrix matrix-page bench bench-page order man binaries install uninstall deb dist handbook book screenshots clean build-deps test-deps handbook-deps help
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t16
@@ -32,7 +32,7 @@ demo: build-deps ## the story of a container under the hood
 	$(CARGO) build --locked --profile fast -p corten
 	@RUNTIME="$${RUNTIME:-$(OUT)/fast/corten}" scripts/demo.sh
 
-test: lint test-deps undefended ## every test: unit, property, differential, conformance, engines, bad input
+test: lint test-deps handbook-deps undefended ## every test: unit, property, differential, conformance, engines, bad input
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 	$(DEFENCES)
@@ -63,7 +63,7 @@ engines: test-deps ## container engines (podman, Docker, containerd, buildah) dr
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
 
-handbook: test-deps ## packaging, and every command of the documentation, run as written
+handbook: test-deps handbook-deps ## packaging, and every command of the documentation, run as written
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW=host $(CARGO) test --locked -p runtime-tests --test handbook -- $(ARGS)
 
@@ -143,8 +143,11 @@ order: build-deps ## the order of corten's functions in its file, from watching 
 	$(CARGO) run --locked -q -p runtime-tests --bin order -- "$(CURDIR)/$(OUT)/release/corten" > target/functions.ld
 	cp target/functions.ld crates/corten/functions.ld
 
+# The day of the commit: the same sources give the same pages.
+DAY = $(shell git log -1 --format=%cs 2>/dev/null || date -u +%F)
+
 man: build-deps ## man pages and completions in target/assets
-	$(CARGO) run --locked -q -p corten --example assets -- target/assets
+	$(CARGO) run --locked -q -p corten --example assets -- target/assets $(DAY)
 	@ls target/assets/*
 
 # What is installed and packaged; PROFILE=fast builds in seconds what PROFILE=release
@@ -169,6 +172,11 @@ deb: binaries man ## a Debian package in target/dist
 dist: binaries man ## a release in target/dist: archives, checksums, bill of materials
 	scripts/make-dist $(BINARIES) $(ASSETS) target/dist
 
+# Debian 12 has no package of it: `cargo install --locked mdbook`.
+book: ## the documentation as a book in target/book
+	@command -v mdbook >/dev/null || { echo "mdbook is missing: cargo install --locked mdbook" >&2; exit 1; }
+	mdbook build docs
+
 screenshots: build ## docs/screenshots, from a real terminal
 	scripts/screenshots.py $(OUT)/fast/corten docs/screenshots
 
@@ -182,6 +190,10 @@ build-deps:
 # The engines, and what podman wants beside it: networks, users' namespaces, pods.
 ENGINES = containerd docker.io buildah podman conmon golang-github-containers-common netavark aardvark-dns iptables \
 	uidmap slirp4netns catatonit
+
+# The shells whose completions are tried, and who reads man pages and packages.
+handbook-deps:
+	@scripts/install-packages zsh fish bash-completion mandoc lintian jq
 
 # runc and crun are the peers that the benchmark and the conformance suite can
 # run against; libseccomp is the oracle of the seccomp compiler's test; procps has

@@ -18,7 +18,7 @@ fn built(case: &Case) -> (PathBuf, PathBuf) {
         skip("the shim was not built beside corten (cargo build -p containerd-shim-corten)");
     }
     let assets = crate::repository().join("target/assets");
-    if !assets.join("man/corten.1").exists() {
+    if !assets.join("man/corten.8").exists() {
         case.program("make")
             .args(["man"])
             .directory(&crate::repository())
@@ -36,7 +36,8 @@ fn script(case: &Case, name: &str, words: &[&str], destination: &Path) -> String
         .env("DESTDIR", &destination.to_string_lossy())
         .env("PREFIX", "/usr/local")
         // What is tested is not how small it gets: a debug build takes xz a minute.
-        .env("DPKG_DEB_COMPRESSOR_TYPE", "none")
+        .env("DPKG_DEB_COMPRESSOR_TYPE", "gzip")
+        .env("DPKG_DEB_COMPRESSOR_LEVEL", "1")
         .run()
         .ok()
         .stdout
@@ -88,7 +89,8 @@ fn install_and_uninstall(case: &mut Case) {
         .run()
         .ok();
     for file in [
-        "share/man/man1/corten-stats.1",
+        "share/man/man8/corten-stats.8",
+        "share/man/man8/containerd-shim-corten-v2.8",
         "share/bash-completion/completions/corten",
         "share/doc/corten/contrib/podman/corten.conf",
         "share/doc/corten/docs/errors.md",
@@ -185,6 +187,71 @@ fn debian_package(case: &mut Case) {
     assert_eq!(files(&root.join("usr")), Vec::<PathBuf>::new());
 }
 
+/// Tags of lintian that are allowed, each with its reason.
+const ALLOWED: [&str; 2] = [
+    // The project has no address; who packages it gives DEBEMAIL.
+    "bogus-mail-host",
+    "bogus-mail-host-in-debian-changelog",
+];
+
+#[convention("lintian, Debian's judge of packages, finds nothing wrong with it.")]
+fn lintian(case: &mut Case) {
+    case.only_corten();
+    if !Path::new("/usr/bin/lintian").exists() {
+        skip("lintian is not installed (`make handbook`)");
+    }
+    let package = package(case);
+    let finished = case
+        .program("lintian")
+        .args([
+            "--allow-root",
+            "--display-info",
+            "--pedantic",
+            "--fail-on",
+            "none",
+        ])
+        .args(["--suppress-tags", &ALLOWED.join(",")])
+        .args([&package])
+        .run()
+        .ok();
+    assert_eq!(finished.stdout, "", "{}", finished.describe());
+}
+
+#[convention("Every man page is well-formed and has the sections that readers look for.")]
+fn man_pages(case: &mut Case) {
+    case.only_corten();
+    if !Path::new("/usr/bin/mandoc").exists() {
+        skip("mandoc is not installed (`make handbook`)");
+    }
+    let (_, assets) = built(case);
+    let mut pages = files(&assets.join("man"));
+    assert!(pages.len() > 20, "{pages:?}");
+    pages.push(
+        crate::repository().join("crates/containerd-shim-corten/containerd-shim-corten-v2.8"),
+    );
+    for page in pages {
+        let page = page.to_string_lossy();
+        let finished = case
+            .program("mandoc")
+            .args(["-T", "lint", "-W", "warning", &page])
+            .run()
+            .ok();
+        assert_eq!(finished.stdout, "", "{page}");
+        let shown = case
+            .program("mandoc")
+            .args(["-T", "html", "-O", "fragment", &page])
+            .run()
+            .ok()
+            .stdout;
+        for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "SEE_ALSO"] {
+            assert!(
+                shown.contains(&format!("id=\"{section}\"")),
+                "{page}: {section}"
+            );
+        }
+    }
+}
+
 #[convention("The bill of materials names what is linked in, and nothing that only tests use.")]
 fn bill_of_materials(case: &mut Case) {
     case.only_corten();
@@ -242,6 +309,7 @@ fn snippets(case: &mut Case) {
         let table: toml::Table = read(file).parse().expect(file);
         assert!(!table.is_empty(), "{file}");
     }
+    containerd_takes(case, &contrib.join("containerd/corten.toml"));
     if !Path::new("/usr/bin/podman").exists() {
         return;
     }
@@ -275,4 +343,56 @@ fn snippets(case: &mut Case) {
         .run()
         .ok();
     assert_eq!(finished.stdout, "corten\n");
+}
+
+/// Starts containerd with a file and says how its CRI plugin is, in places of its own:
+/// it makes directories in those of the host.
+const CONTAINERD: &str = r#"
+file=$1 at=$2
+for directory in /opt /etc/cni /run/containerd; do
+    [ ! -d $directory ] || mount -t tmpfs none $directory
+done
+containerd --config "$file" --root "$at/root" --state "$at/state" --address "$at/socket" \
+    > "$at/log" 2>&1 &
+for try in $(seq 200); do
+    ctr --address "$at/socket" plugins ls 2> /dev/null | grep -w cri && break
+    sleep 0.1
+done
+kill $!
+wait
+grep -w default_runtime_name "$at/log"
+true
+"#;
+
+/// containerd starts with the snippet as its configuration, and so does its CRI plugin,
+/// which knows corten then, and runc still. dockerd is started with its own by the tests
+/// of engines.
+fn containerd_takes(case: &Case, snippet: &Path) {
+    if !Path::new("/usr/bin/containerd").exists() {
+        return;
+    }
+    let snippet = snippet.to_string_lossy();
+    let whole = case
+        .program("containerd")
+        .args(["--config", &snippet, "config", "dump"])
+        .run()
+        .ok()
+        .stdout;
+    let whole: toml::Table = whole.parse().expect("containerd's configuration");
+    let runtimes = &whole["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"];
+    assert_eq!(
+        runtimes["corten"]["options"]["BinaryName"].as_str(),
+        Some("/usr/sbin/corten")
+    );
+    let place = case.directory.join("containerd");
+    fs::create_dir(&place).expect("a directory");
+    let finished = case
+        .program("unshare")
+        .args(["--mount", "--net", "--propagation", "private"])
+        .args(["sh", "-c", CONTAINERD, "sh", &snippet])
+        .args([place.to_string_lossy()])
+        .run()
+        .ok();
+    let words: Vec<&str> = finished.stdout.split_whitespace().collect();
+    assert_eq!(words.last(), Some(&"ok"), "{}", finished.describe());
 }

@@ -1,4 +1,4 @@
-//! Docker of Debian 12: `dockerd --add-runtime`, on a containerd of its own.
+//! Docker of Debian 12 with the runtime in its daemon.json, on a containerd of its own.
 //! The peer is runc, Docker's own: crun has no words that Docker maps to 126 and 127.
 
 use std::fs;
@@ -30,7 +30,7 @@ fn docker(case: &Case, _: &Runtime, args: &[&str]) -> Program {
     let parent = cgroup_parent(case);
     let (verb, rest) = match args {
         [verb @ ("run" | "create"), rest @ ..] => (
-            vec![*verb, "--runtime", "tested", "--cgroup-parent", &parent],
+            vec![*verb, "--runtime", "corten", "--cgroup-parent", &parent],
             rest,
         ),
         other => (Vec::new(), other),
@@ -111,7 +111,6 @@ fn start_dockerd(session: &Session, options: &[&str]) -> Daemon {
         ])
         // Docker's own default is above what root may have on every machine.
         .args(["--default-ulimit", "nofile=1024:1024"])
-        .args(["--add-runtime", &format!("tested={}", session.runtime.path)])
         .args(options);
     Daemon::start(case, program, &socket(case))
 }
@@ -141,7 +140,10 @@ fn story_with(
     let archive = Images::make(case.store()).docker_archive();
     compare_with(case, peer_or("runc"), docker, |session| {
         fs::create_dir_all(directory(session.case)).expect("docker's directory");
-        fs::write(directory(session.case).join("daemon.json"), "{}").expect("daemon.json");
+        // The snippet that is given to users, with the path of the runtime in it.
+        let snippet = include_str!("../../../../contrib/docker/daemon.json");
+        let snippet = snippet.replace("/usr/sbin/corten", &session.runtime.path);
+        fs::write(directory(session.case).join("daemon.json"), snippet).expect("daemon.json");
         let mut daemons = Daemons::start(session, options);
         session
             .ask(&["load", "-q", "-i", &archive.to_string_lossy()])

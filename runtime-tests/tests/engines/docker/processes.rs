@@ -73,7 +73,7 @@ fn on_terminal(session: &mut Session, line: &str) -> Finished {
         super::socket(session.case).display()
     );
     let run = format!(
-        "--runtime tested --cgroup-parent {} --net none",
+        "--runtime corten --cgroup-parent {} --net none",
         cgroup_parent(session.case)
     );
     let script = format!("stty rows 30 cols 100; D='{client}'; R='{run}'; {line}");

@@ -200,6 +200,53 @@ fn no_source(case: &mut Case) {
     );
 }
 
+/// Fills its own mount namespace: each mount doubles what is there, until the kernel has
+/// enough. Then it is the runtime.
+const MANY_MOUNTS: &str = r#"
+mount -t tmpfs many "$1"
+for n in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do
+    mkdir "$1/$n"
+    busybox mount --rbind "$1" "$1/$n" || break
+done 2>/dev/null
+shift
+exec "$@"
+"#;
+
+#[convention("More mounts than the kernel allows: `no space left` is not about a disk.")]
+fn too_many_mounts(case: &mut Case) {
+    case.only_corten();
+    let most = fs::read_to_string("/proc/sys/fs/mount-max").expect("fs.mount-max");
+    if most.trim().parse::<u32>().is_ok_and(|most| most > 200_000) {
+        runtime_tests::skip("fs.mount-max is above 200000: filling it takes too long");
+    }
+    let mut bundle = case.bundle();
+    let many = case.directory.join("many");
+    fs::create_dir(&many).expect("a directory");
+    bundle.config.bind(&many, "/many", &["rbind"]);
+    bundle.write();
+    let id = case.id();
+    let finished = case
+        .program("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            MANY_MOUNTS,
+            "sh",
+        ])
+        .args([many.to_string_lossy()])
+        .args([case.runtime_path(), "--root"])
+        .args([case.state_root().to_string_lossy()])
+        .args(["run", "--bundle", &bundle.path.to_string_lossy(), &id])
+        .run();
+    check(
+        finished,
+        &["bind on /many: no space left on device", "fs.mount-max"],
+    );
+}
+
 #[convention("An option that the file system refuses: in its own words.")]
 fn mount_option(case: &mut Case) {
     let mut bundle = case.bundle();

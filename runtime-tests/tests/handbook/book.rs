@@ -48,42 +48,124 @@ fn pages_below(directory: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Targets of links to files, as they are written.
-fn links(text: &str) -> Vec<String> {
-    let parts = text.split("](").skip(1);
-    let targets = parts
-        .filter_map(|part| part.split_once(')'))
-        .map(|(target, _)| target);
-    let targets = targets.map(|target| target.split('#').next().unwrap_or_default());
+/// A link to a file: the file and the heading in it, as they are written.
+struct Link {
+    file: String,
+    heading: String,
+}
+
+/// Links that lead to files or to headings of the same page. Blocks of code have none.
+fn links(text: &str) -> Vec<Link> {
+    let mut is_code = false;
+    let prose = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        is_code ^= fence;
+        !is_code && !fence
+    });
+    let prose: String = prose.map(|line| format!("{line}\n")).collect();
+    let parts = prose.split("](").skip(1);
+    let targets = parts.filter_map(|part| Some(part.split_once(')')?.0));
     targets
-        .filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(' '))
-        .map(str::to_owned)
+        .filter(|target| !target.contains("://") && !target.contains([' ', '\n']))
+        .map(|target| {
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            Link {
+                file: file.to_owned(),
+                heading: heading.to_owned(),
+            }
+        })
         .collect()
 }
 
-#[convention("Every page is in the table of contents, and every link leads somewhere.")]
+/// Where a page can be entered: its headings, as mdbook and code hosts name them.
+fn headings(text: &str) -> BTreeSet<String> {
+    let titles = text.lines().filter(|line| line.starts_with('#'));
+    let names = titles.map(|title| {
+        let title = title.trim_start_matches('#').trim().to_lowercase();
+        let letters = title.chars().filter_map(|letter| match letter {
+            ' ' => Some('-'),
+            '-' | '_' => Some(letter),
+            _ => letter.is_alphanumeric().then_some(letter),
+        });
+        letters.collect()
+    });
+    names.collect()
+}
+
+#[convention(
+    "Every page is in the table of contents, and every link leads somewhere, in the book, too."
+)]
 fn nothing_is_lost(case: &mut Case) {
     case.only_corten();
-    let docs = crate::repository().join("docs");
+    let top = crate::repository();
+    let docs = top.join("docs");
     let mut pages = BTreeSet::new();
     pages_below(&docs, &mut pages);
     let summary = docs.join("SUMMARY.md");
-    let contents: BTreeSet<PathBuf> = links(&fs::read_to_string(&summary).expect("SUMMARY.md"))
+    let contents = fs::read_to_string(&summary).expect("SUMMARY.md");
+    let contents: Vec<PathBuf> = links(&contents)
         .into_iter()
-        .map(|link| docs.join(link))
+        .map(|link| docs.join(link.file))
         .collect();
     pages.remove(&summary);
-    assert_eq!(contents, pages, "docs/SUMMARY.md");
-    pages.insert(crate::repository().join("README.md"));
+    let listed: BTreeSet<PathBuf> = contents.iter().cloned().collect();
+    assert_eq!(listed.len(), contents.len(), "a page twice in SUMMARY.md");
+    assert_eq!(listed, pages, "docs/SUMMARY.md");
+    pages.insert(top.join("README.md"));
     for page in &pages {
         let text = fs::read_to_string(page).expect("a page");
-        for link in links(&text) {
-            if link == "performance.svg" {
-                // Drawn by `make bench-page` from measurements.
-                continue;
+        let directory = page.parent().expect("a directory");
+        for Link { file, heading } in links(&text) {
+            let at = format!("{}: {file}#{heading}", page.display());
+            let target = match file.as_str() {
+                "" => page.clone(),
+                _ => directory.join(&file).canonicalize().expect(&at),
+            };
+            if page.starts_with(&docs) {
+                // mdbook copies nothing from outside, and renames a README.
+                assert!(target.starts_with(&docs), "{at} leads out of the book");
+                assert!(
+                    !target.ends_with("README.md"),
+                    "{at} is no page of the book"
+                );
             }
-            let target = page.parent().expect("a directory").join(&link);
-            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).expect(&at);
+                assert!(headings(&text).contains(&heading), "{at}: no such heading");
+            }
         }
+    }
+}
+
+#[convention("The book has a title, and its style and pages lie where it says.")]
+fn book_is_sound(case: &mut Case) {
+    case.only_corten();
+    let docs = crate::repository().join("docs");
+    let text = fs::read_to_string(docs.join("book.toml")).expect("book.toml");
+    let book: toml::Table = text.parse().expect("TOML");
+    assert_eq!(book["book"]["src"].as_str(), Some("."));
+    let html = &book["output"]["html"];
+    assert_eq!(
+        html["smart-punctuation"].as_bool(),
+        Some(false),
+        "options of two hyphens stay as they are"
+    );
+    for style in html["additional-css"].as_array().expect("a list") {
+        assert!(
+            docs.join(style.as_str().expect("a name")).exists(),
+            "{style:?}"
+        );
+    }
+    let mut pages = BTreeSet::new();
+    pages_below(&docs, &mut pages);
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        let page = page.display();
+        assert!(text.starts_with("# "), "{page} begins with its title");
+        let fences = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("```"))
+            .count();
+        assert_eq!(fences % 2, 0, "{page}: a block of code that does not end");
     }
 }

@@ -59,6 +59,15 @@ fn send_error(errno: Errno, fd: BorrowedFd<'_>, length: usize) -> Error {
     Error::new(errno, format!("send({}, {length} bytes)", fd.as_raw_fd()))
 }
 
+/// Tells the other end that there will be no more.
+///
+/// # Errors
+/// `ENOTCONN`.
+pub fn end_sending(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::shutdown(fd, rustix::net::Shutdown::Write)
+        .map_err(|e| Error::new(e, format!("shutdown({}, SHUT_WR)", fd.as_raw_fd())))
+}
+
 /// Sends one packet with one descriptor (`SCM_RIGHTS`). No SIGPIPE. The packet
 /// must not be empty: a stream carries no descriptor without a byte.
 ///

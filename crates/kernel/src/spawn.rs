@@ -1,4 +1,4 @@
-//! Running a program of the host to its end: hooks.
+//! Running a program of the host to its end: hooks, CRIU.
 //!
 //! One pipe feeds it, one carries its output, one (close-on-exec) reports why
 //! it could not be executed, and one poll loop watches them together with its
@@ -43,6 +43,14 @@ pub struct Command<'a> {
     pub descriptors: &'a [BorrowedFd<'a>],
 }
 
+/// A socket to the program, and who answers it.
+pub struct Talk<'a> {
+    /// Our end, which does not block.
+    pub socket: BorrowedFd<'a>,
+    /// Reads and answers all that there is; `false` when there will be no more.
+    pub answer: &'a mut dyn FnMut() -> bool,
+}
+
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
@@ -66,6 +74,15 @@ pub struct Finished {
 /// That of chdir(2) or execve(2) when it could not be started, named as such;
 /// those of [`process::clone3`] and pipe(2).
 pub fn run_command(command: &Command<'_>) -> Result<Finished> {
+    run_and_talk(command, None)
+}
+
+/// [`run_command`] for a program that is talked with while it runs. What it said last
+/// may be left to be read.
+///
+/// # Errors
+/// Those of [`run_command`].
+pub fn run_and_talk(command: &Command<'_>, talk: Option<Talk<'_>>) -> Result<Finished> {
     let program = Program::new(command)?;
     let (stdin_read, stdin_write) = system::pipe()?;
     let (output_read, output_write) = system::pipe()?;
@@ -95,6 +112,7 @@ pub fn run_command(command: &Command<'_>) -> Result<Finished> {
         pidfd,
         fed,
         stdin,
+        talk,
         output_pipe: Some(output_read),
         report_pipe: Some(report_read),
         report: Vec::new(),
@@ -204,12 +222,13 @@ fn enter(directory: Option<&std::ffi::CStr>) -> std::result::Result<(), Errno> {
 }
 
 /// The parent's side while the program runs.
-struct Watch<'a> {
+struct Watch<'a, 't> {
     command: &'a Command<'a>,
     pid: i32,
     pidfd: OwnedFd,
     fed: usize,
     stdin: Option<OwnedFd>,
+    talk: Option<Talk<'t>>,
     output_pipe: Option<OwnedFd>,
     report_pipe: Option<OwnedFd>,
     report: Vec<u8>,
@@ -224,9 +243,10 @@ enum Source {
     Stdin,
     Output,
     Report,
+    Talk,
 }
 
-impl Watch<'_> {
+impl Watch<'_, '_> {
     fn run(mut self) -> Result<Finished> {
         let mut deadline = self
             .command
@@ -265,7 +285,15 @@ impl Watch<'_> {
         let open = pipes.into_iter().filter_map(|(source, pipe, flags)| {
             pipe.as_ref().map(|pipe| (source, PollFd::new(pipe, flags)))
         });
-        let (sources, mut fds): (Vec<_>, Vec<_>) = std::iter::once(process).chain(open).unzip();
+        let talk = self.talk.as_ref();
+        let talk = talk.map(|t| {
+            (
+                Source::Talk,
+                PollFd::from_borrowed_fd(t.socket, PollFlags::IN),
+            )
+        });
+        let watched = std::iter::once(process).chain(open).chain(talk);
+        let (sources, mut fds): (Vec<_>, Vec<_>) = watched.unzip();
         system::poll(&mut fds, left)?;
         let ready = sources
             .into_iter()
@@ -278,6 +306,13 @@ impl Watch<'_> {
         match source {
             Source::Process => {}
             Source::Stdin => self.feed_more(),
+            Source::Talk => {
+                if let Some(talk) = &mut self.talk
+                    && !(talk.answer)()
+                {
+                    self.talk = None;
+                }
+            }
             Source::Output => {
                 if let Some(pipe) = &self.output_pipe
                     && read_some(pipe, &mut self.output) == Some(0)

@@ -91,7 +91,7 @@ pub(crate) struct Undo<'a> {
     /// Directories of resctrl.
     resctrl: Vec<String>,
     pub init: Option<Init>,
-    hooks_began: bool,
+    pub hooks_began: bool,
     net_devices: Option<parent::NetDevices>,
     pid_file: Option<&'a str>,
     notify: Option<Relay>,

@@ -170,11 +170,6 @@ pub enum Error {
     /// Remedy: start it first, or `resume` it.
     #[error("container cannot be checkpointed in {0} state")]
     CheckpointIn(Status),
-    /// CRIU hands over a terminal only by another way.
-    ///
-    /// Remedy: set `process.terminal` to false, or create it anew in place of restoring it.
-    #[error("process.terminal: a container with a terminal cannot be checkpointed and restored")]
-    CheckpointTerminal,
     /// `checkpoint` and `restore` are CRIU's work.
     ///
     /// Remedy: install CRIU; `corten doctor` looks for it.
@@ -186,7 +181,7 @@ pub enum Error {
     #[error("criu {verb} failed: {said} (its log is {log})")]
     Criu {
         /// "dump", "restore"
-        verb: String,
+        verb: &'static str,
         /// The first errors of its log.
         said: String,
         /// Path of the whole log.

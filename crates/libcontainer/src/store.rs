@@ -32,8 +32,6 @@ const FIFO: &str = "exec.fifo";
 const EXEC_ERROR: &str = "exec.error";
 /// Where `restore` binds the root of the container for CRIU.
 pub(crate) const CRIU_ROOT: &str = "criu-root";
-/// Where CRIU writes the pid of a restored init.
-pub(crate) const CRIU_PID: &str = "criu.pid";
 const NOTIFY: &str = "notify";
 
 /// No state of ours is larger; a larger one is not ours.
@@ -496,7 +494,7 @@ impl ContainerDirectory<'_> {
 /// writer was killed.
 fn is_ours(name: &str) -> bool {
     let names = [
-        CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR, NOTIFY, CRIU_ROOT, CRIU_PID,
+        CONFIG, CLAIM, OWN, CREATING, COMPLETE, FIFO, EXEC_ERROR, NOTIFY, CRIU_ROOT,
     ];
     let is_temporary = |whole: &&str| {
         name.strip_prefix('.')

@@ -1,11 +1,17 @@
-//! What CRIU is told: its command line, as data. `libcontainer::checkpoint` runs it.
+//! What CRIU is told, as data. `libcontainer::checkpoint` runs it.
 //!
-//! CRIU is a program of the host and is called as one: its options have been stable for
-//! longer than the numbers of its protocol, and no library has to be linked.
+//! CRIU is a program of the host. As a service of its own (`criu swrk`) it does what its
+//! command line does, and more: it tells of what it is about to do, for hooks, and gives
+//! the master of a restored terminal away. Its protocol ([`rpc`]) is small enough to need
+//! no library.
 //!
 //! A checkpoint holds what is inside. What comes from outside has a name in it, which is
 //! given the host's thing of today when the container is restored: bind mounts by their
 //! place in the container, namespaces that were joined, the standard streams.
+
+pub mod rpc;
+
+use rpc::{Field, Message, Value};
 
 use crate::spec::{self, path_text};
 use crate::{ConfigPath, Errors, PlanError};
@@ -66,8 +72,6 @@ pub struct Externals {
     pub namespaces: Vec<(&'static str, &'static str, String)>,
     /// Annotation `org.criu.config`: a file, or nothing for none.
     pub config: Option<String>,
-    /// `process.terminal`
-    pub has_terminal: bool,
 }
 
 /// The annotation that names CRIU's configuration file.
@@ -81,10 +85,7 @@ pub fn externals(config: &[u8], bundle: &str) -> Result<Externals, Errors> {
     let spec = spec::load(config)?;
     let spec = spec.decoded();
     let linux = spec.linux().as_ref();
-    let mut externals = Externals {
-        has_terminal: spec.process().as_ref().and_then(|p| p.terminal()) == Some(true),
-        ..Externals::default()
-    };
+    let mut externals = Externals::default();
     for mount in spec.mounts().iter().flatten() {
         let is_bind = |option: &String| option == "bind" || option == "rbind";
         let by_option = mount.options().iter().flatten().any(is_bind);
@@ -128,152 +129,147 @@ pub fn configuration_file(externals: &Externals, default: Option<&str>) -> Optio
     }
 }
 
+/// The directories of the images and of the log, as descriptors of the caller's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Directories {
+    /// Of `image_path`.
+    pub images: i32,
+    /// Of `work_path`.
+    pub work: i32,
+}
+
 /// One running container, to be written down.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dump {
+    /// Where to.
+    pub directories: Directories,
     /// Of init.
     pub pid: i32,
     /// Its cgroup directory whose freezer CRIU may use.
     pub freezer: Option<String>,
     /// `net[4026531840]:extRootNetNS`, `file[1f:5]`.
     pub resources: Vec<String>,
-    /// `--config`
+    /// CRIU's configuration file.
     pub config: Option<String>,
 }
 
-/// The command line of a dump, without the program.
-pub fn dump_arguments(options: &CriuOptions, externals: &Externals, dump: &Dump) -> Vec<String> {
-    let verb = if options.pre_dump { "pre-dump" } else { "dump" };
-    let mut line = Line::new(verb, options, "dump.log", dump.config.as_deref());
-    line.option("--tree", dump.pid);
-    if let Some(freezer) = &dump.freezer {
-        line.option("--freeze-cgroup", freezer);
-    }
-    line.flag(
-        "--leave-running",
-        options.leave_running && !options.pre_dump,
-    );
-    line.flag(
-        "--track-mem",
-        options.pre_dump || options.parent_path.is_some(),
-    );
-    line.flag("--skip-in-flight", options.tcp_skip_in_flight);
-    line.flag("--link-remap", options.link_remap);
-    if let Some(method) = &options.network_lock {
-        line.option("--network-lock", method);
-    }
+/// CRIU's options for a dump.
+pub fn dump(options: &CriuOptions, externals: &Externals, dump: &Dump) -> Message {
+    let mut message = of_both(options, dump.directories, "dump.log", &dump.config);
+    message.number(Field::Pid, dump.pid);
+    message.texts(Field::FreezeCgroup, &dump.freezer);
+    let lasting = options.leave_running && !options.pre_dump;
+    message.flag(Field::LeaveRunning, lasting);
+    let tracked = options.pre_dump || options.parent_path.is_some();
+    message.flag(Field::TrackMem, tracked);
+    message.flag(Field::TcpSkipInFlight, options.tcp_skip_in_flight);
+    message.flag(Field::LinkRemap, options.link_remap);
     if let Some(server) = &options.page_server
         && let Some((address, port)) = server.rsplit_once(':')
     {
-        line.flag("--page-server", true);
-        line.option("--address", address);
-        line.option("--port", port);
+        let port = port.parse().unwrap_or_default();
+        message.pair(
+            Field::PageServer,
+            [text(address), Some(Value::Number(port))],
+        );
     }
     if let Some(number) = options.status_fd {
-        line.option("--status-fd", number);
+        message.number(Field::StatusFd, number);
     }
     for (place, _) in &externals.mounts {
-        line.option("--external", format!("mnt[{place}]:{place}"));
+        message.texts(Field::External, [format!("mnt[{place}]:{place}")]);
     }
-    for resource in &dump.resources {
-        line.option("--external", resource);
-    }
-    line.words
+    message.texts(Field::External, &dump.resources);
+    message
 }
 
 /// One container, to be made of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restore {
+    /// Where from.
+    pub directories: Directories,
     /// Its root, which must be a mount point.
     pub root: String,
-    /// Where CRIU writes the pid of init.
-    pub pid_file: String,
-    /// `/path` for v2, `CONTROLLER:/path` for v1.
-    pub cgroup_roots: Vec<String>,
+    /// Path and, of v1, controllers.
+    pub cgroup_roots: Vec<(String, Option<String>)>,
     /// Descriptor and name: `5`, `pipe:[1234]`.
     pub descriptors: Vec<(i32, String)>,
-    /// `--config`
+    /// CRIU's configuration file.
     pub config: Option<String>,
 }
 
-/// The command line of a restore, without the program. Init becomes a child of CRIU's
-/// parent.
-pub fn restore_arguments(
-    options: &CriuOptions,
-    externals: &Externals,
-    restore: &Restore,
-) -> Vec<String> {
-    let mut line = Line::new("restore", options, "restore.log", restore.config.as_deref());
-    line.option("--root", &restore.root);
-    line.flag("--restore-detached", true);
-    line.flag("--restore-sibling", true);
-    line.option("--pidfile", &restore.pid_file);
-    line.flag("--tcp-close", options.tcp_close);
-    for root in &restore.cgroup_roots {
-        line.option("--cgroup-root", root);
+/// CRIU's options for a restore. Init becomes a child of CRIU's parent.
+pub fn restore(options: &CriuOptions, externals: &Externals, restore: &Restore) -> Message {
+    let directories = restore.directories;
+    let mut message = of_both(options, directories, "restore.log", &restore.config);
+    message.texts(Field::Root, [&restore.root]);
+    message.flag(Field::RstSibling, true);
+    message.flag(Field::NotifyScripts, true);
+    message.flag(Field::TcpClose, options.tcp_close);
+    for (path, controllers) in &restore.cgroup_roots {
+        let controllers = controllers.as_deref().and_then(text);
+        message.pair(Field::CgRoot, [controllers, text(path)]);
     }
     for (place, source) in &externals.mounts {
-        line.option("--external", format!("mnt[{place}]:{source}"));
+        message.texts(Field::External, [format!("mnt[{place}]:{source}")]);
     }
     for (number, name) in &restore.descriptors {
-        line.option("--inherit-fd", format!("fd[{number}]:{name}"));
+        let number = Value::Number(number.cast_unsigned().into());
+        message.pair(Field::InheritFd, [text(name), Some(number)]);
     }
-    if let Some(profile) = &options.lsm_profile {
-        line.option("--lsm-profile", profile);
-    }
-    if let Some(context) = &options.lsm_mount_context {
-        line.option("--lsm-mount-context", context);
-    }
-    line.words
+    message.texts(Field::LsmProfile, &options.lsm_profile);
+    message.texts(Field::LsmMountContext, &options.lsm_mount_context);
+    message
 }
 
-/// A command line while it grows.
-struct Line {
-    words: Vec<String>,
+fn text(text: &str) -> Option<Value> {
+    Some(Value::Text(text.to_owned()))
 }
 
-impl Line {
-    /// What both directions have.
-    fn new(verb: &str, options: &CriuOptions, log: &str, config: Option<&str>) -> Self {
-        let mut line = Self {
-            words: vec![verb.to_owned()],
-        };
-        line.option("--images-dir", &options.image_path);
-        line.option("--work-dir", &options.work_path);
-        line.option("--log-file", log);
-        line.flag("-v4", true);
-        if let Some(config) = config {
-            line.option("--config", config);
-        }
-        if let Some(parent) = &options.parent_path {
-            line.option("--prev-images-dir", parent);
-        }
-        let mode = options.cgroups_mode.as_deref().unwrap_or("soft");
-        line.flag(&format!("--manage-cgroups={mode}"), true);
-        line.flag("--tcp-established", options.tcp_established);
-        line.flag("--ext-unix-sk", options.ext_unix_sk);
-        line.flag("--shell-job", options.shell_job);
-        line.flag("--file-locks", options.file_locks);
-        line.flag("--lazy-pages", options.lazy_pages);
-        line.flag("--auto-dedup", options.auto_dedup);
-        for kind in &options.empty_namespaces {
-            // CRIU's word is shorter than the specification's.
-            let kind = if kind == "network" { "net" } else { kind };
-            line.option("--empty-ns", kind);
-        }
-        line
+/// What both directions have.
+fn of_both(
+    options: &CriuOptions,
+    directories: Directories,
+    log: &str,
+    config: &Option<String>,
+) -> Message {
+    let mut message = Message::default();
+    message.number(Field::ImagesDirFd, directories.images);
+    message.number(Field::WorkDirFd, directories.work);
+    message.texts(Field::LogFile, [log]);
+    message.number(Field::LogLevel, 4);
+    message.texts(Field::ConfigFile, config);
+    message.texts(Field::ParentImg, &options.parent_path);
+    let mode = options.cgroups_mode.as_deref().unwrap_or("soft");
+    message.number(Field::ManageCgroupsMode, number_of(&CGROUP_MODES, mode));
+    if let Some(method) = &options.network_lock {
+        message.number(Field::NetworkLock, number_of(&NETWORK_LOCKS, method));
     }
+    // The terminal of a container: nobody inside has its master.
+    message.flag(Field::OrphanPtsMaster, true);
+    message.flag(Field::TcpEstablished, options.tcp_established);
+    message.flag(Field::ExtUnixSk, options.ext_unix_sk);
+    message.flag(Field::ShellJob, options.shell_job);
+    message.flag(Field::FileLocks, options.file_locks);
+    message.flag(Field::LazyPages, options.lazy_pages);
+    message.flag(Field::AutoDedup, options.auto_dedup);
+    if !options.empty_namespaces.is_empty() {
+        // The only one that `check` lets through.
+        message.number(Field::EmptyNs, NEW_NETWORK);
+    }
+    message
+}
 
-    fn option(&mut self, name: &str, value: impl ToString) {
-        self.words.push(name.to_owned());
-        self.words.push(value.to_string());
-    }
+/// `CLONE_NEWNET`
+const NEW_NETWORK: i32 = 0x4000_0000;
+/// `criu_cg_mode`
+const CGROUP_MODES: [(&str, i32); 4] = [("ignore", 0), ("soft", 3), ("full", 4), ("strict", 5)];
+/// `criu_network_lock_method`
+const NETWORK_LOCKS: [(&str, i32); 3] = [("iptables", 1), ("nftables", 2), ("skip", 3)];
 
-    fn flag(&mut self, name: &str, given: bool) {
-        if given {
-            self.words.push(name.to_owned());
-        }
-    }
+fn number_of(words: &[(&str, i32)], wanted: &str) -> i32 {
+    let found = words.iter().find(|(word, _)| *word == wanted);
+    found.map_or(0, |(_, number)| *number)
 }
 
 /// Checks what a command line alone can tell.
@@ -288,9 +284,9 @@ pub fn check(options: &CriuOptions) -> Result<(), PlanError> {
         }
         _ => Ok(()),
     };
-    let modes = ["soft", "full", "strict", "ignore"];
+    let modes = CGROUP_MODES.map(|(word, _)| word);
     one_of("--manage-cgroups-mode", &options.cgroups_mode, &modes)?;
-    let locks = ["iptables", "nftables", "skip"];
+    let locks = NETWORK_LOCKS.map(|(word, _)| word);
     one_of("--network-lock", &options.network_lock, &locks)?;
     for kind in &options.empty_namespaces {
         one_of("--empty-ns", &Some(kind.clone()), &["network"])?;
@@ -347,7 +343,7 @@ mod tests {
         serde_json::json!({
             "ociVersion": "1.0.2",
             "root": {"path": "rootfs"},
-            "process": {"terminal": true, "cwd": "/", "user": {"uid": 0, "gid": 0}},
+            "process": {"cwd": "/", "user": {"uid": 0, "gid": 0}},
             "annotations": {"org.criu.config": "/etc/x.conf"},
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc"},
@@ -368,7 +364,6 @@ mod tests {
         assert_eq!(externals.mounts, mounts);
         let namespaces = [("net", "extRootNetNS", "/n".to_owned())];
         assert_eq!(externals.namespaces, namespaces);
-        assert!(externals.has_terminal);
         assert_eq!(
             configuration_file(&externals, Some("/d")).unwrap(),
             "/etc/x.conf"
@@ -378,39 +373,37 @@ mod tests {
     }
 
     #[test]
-    fn command_lines() {
+    fn messages() {
         let externals = read(config());
         let mut options = options();
         options.tcp_established = true;
         options.empty_namespaces = vec!["network".to_owned()];
-        let dump = Dump {
+        let directories = Directories { images: 8, work: 9 };
+        let wanted = Dump {
+            directories,
             pid: 7,
             resources: vec!["net[5]:extRootNetNS".to_owned()],
             ..Dump::default()
         };
-        assert_eq!(
-            dump_arguments(&options, &externals, &dump).join(" "),
-            "dump --images-dir /i --work-dir /w --log-file dump.log -v4 --manage-cgroups=soft \
-             --tcp-established --empty-ns net --tree 7 \
-             --external mnt[/data]:/data --external mnt[/etc/hosts]:/etc/hosts \
-             --external net[5]:extRootNetNS"
-        );
+        let lines = |message: &Message| message.to_string();
+        let mut expected = "ImagesDirFd 8\nWorkDirFd 9\nLogFile dump.log\nLogLevel 4\n\
+            ManageCgroupsMode 3\nOrphanPtsMaster 1\nTcpEstablished 1\nEmptyNs 1073741824\nPid 7\n\
+            External mnt[/data]:/data\nExternal mnt[/etc/hosts]:/etc/hosts\n\
+            External net[5]:extRootNetNS\n";
+        assert_eq!(lines(&dump(&options, &externals, &wanted)), expected);
         options.empty_namespaces.clear();
-        let restore = Restore {
+        let wanted = Restore {
+            directories,
             root: "/r".to_owned(),
-            pid_file: "/p".to_owned(),
-            cgroup_roots: vec!["/a/b".to_owned()],
+            cgroup_roots: vec![("/a/b".to_owned(), None)],
             descriptors: vec![(5, "pipe:[9]".to_owned())],
             config: None,
         };
-        assert_eq!(
-            restore_arguments(&options, &externals, &restore).join(" "),
-            "restore --images-dir /i --work-dir /w --log-file restore.log -v4 \
-             --manage-cgroups=soft --tcp-established --root /r --restore-detached \
-             --restore-sibling --pidfile /p --cgroup-root /a/b \
-             --external mnt[/data]:/b/vol --external mnt[/etc/hosts]:/h \
-             --inherit-fd fd[5]:pipe:[9]"
-        );
+        expected = "ImagesDirFd 8\nWorkDirFd 9\nLogFile restore.log\nLogLevel 4\n\
+            ManageCgroupsMode 3\nOrphanPtsMaster 1\nTcpEstablished 1\n\
+            Root /r\nRstSibling 1\nNotifyScripts 1\nCgRoot - /a/b\n\
+            External mnt[/data]:/b/vol\nExternal mnt[/etc/hosts]:/h\nInheritFd pipe:[9] 5\n";
+        assert_eq!(lines(&restore(&options, &externals, &wanted)), expected);
     }
 
     #[test]

@@ -11,14 +11,14 @@ use crate::machine::{Scope, read, require, require_program, with_systemd};
 const CHAPTER: &str = "checkpoint and restore";
 
 /// A container that counts in a file of the host.
-struct Counter {
-    bundle: Bundle,
-    file: PathBuf,
-    images: PathBuf,
+pub struct Counter {
+    pub bundle: Bundle,
+    pub file: PathBuf,
+    pub images: PathBuf,
 }
 
 impl Counter {
-    fn new(case: &mut Case) -> Self {
+    pub fn new(case: &mut Case) -> Self {
         require(case);
         require_program("criu");
         let bundle = case.bundle();
@@ -39,7 +39,7 @@ impl Counter {
         }
     }
 
-    fn count(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
         text.trim().parse().unwrap_or_default()
     }
@@ -47,7 +47,7 @@ impl Counter {
     /// Starts it with streams that are none: CRIU wants a file outside to be as long as
     /// it was.
     #[track_caller]
-    fn launch(&self, case: &mut Case) -> String {
+    pub fn launch(&self, case: &mut Case) -> String {
         let id = case.id();
         self.bundle.write();
         let path = self.bundle.path.to_string_lossy().into_owned();
@@ -65,13 +65,13 @@ impl Counter {
     }
 
     #[track_caller]
-    fn await_more(&self, case: &Case) {
+    pub fn await_more(&self, case: &Case) {
         let before = self.count();
         case.until("it counts", || self.count() > before + 1);
     }
 
     /// `checkpoint`, with the options of a test.
-    fn checkpoint(&self, case: &Case, id: &str, options: &[&str]) -> Program {
+    pub fn checkpoint(&self, case: &Case, id: &str, options: &[&str]) -> Program {
         let images = self.images.to_string_lossy();
         case.runtime()
             .args(["checkpoint", "--image-path", &images])
@@ -81,12 +81,12 @@ impl Counter {
     }
 
     /// `restore`, which goes on as the launch did.
-    fn restore(&self, case: &Case, runtime: Program, id: &str, options: &[&str]) -> Program {
+    pub fn restore(&self, case: &Case, runtime: Program, id: &str, options: &[&str]) -> Program {
         let restore = self.restore_loudly(runtime, id, options);
         self.quietly(case, restore.line())
     }
 
-    fn restore_loudly(&self, runtime: Program, id: &str, options: &[&str]) -> Program {
+    pub fn restore_loudly(&self, runtime: Program, id: &str, options: &[&str]) -> Program {
         self.bundle.write();
         let images = self.images.to_string_lossy();
         let bundle = self.bundle.path.to_string_lossy();

@@ -3,6 +3,7 @@
 //! `make test-vm` in a machine made for it; anywhere else each test is skipped.
 
 mod checkpoint;
+mod checkpoint_options;
 mod controllers;
 mod hybrid;
 mod machine;

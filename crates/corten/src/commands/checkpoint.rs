@@ -48,6 +48,7 @@ pub fn restore(global: &Global, args: Restore) -> Result<ExitCode, CommandError>
         detach: args.detach,
         no_subreaper: args.no_subreaper,
         pid_file: prepared.options.pid_file,
+        console_socket: prepared.options.console_socket,
     };
     let code = libcontainer::restore(&prepared.store, &prepared.plan, &options)?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))

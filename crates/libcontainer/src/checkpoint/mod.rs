@@ -3,15 +3,17 @@
 //! ```text
 //! checkpoint: lock ─► names of what is outside ─► criu dump ─► as after `delete`, if CRIU
 //!                                                              has ended the processes
-//! restore:    claim ─► cgroup, limits ─► root bound on itself ─► criu restore ─► init is our
-//!             child ─► state.json, pid file ─► poststart hooks
+//! restore:    claim ─► cgroup, limits ─► root bound on itself ─► criu restore, hooks when it
+//!             has made the namespaces ─► init is our child ─► state.json, pid file ─►
+//!             poststart hooks
 //! ```
 //!
-//! `plan::checkpoint` makes CRIU's command lines.
+//! `plan::checkpoint` says what CRIU is told, `criu.rs` tells it.
 
 mod criu;
 mod restore;
 
+use plan::checkpoint::rpc::Request;
 use plan::checkpoint::{self, CriuOptions, Dump, Externals};
 
 use crate::delete;
@@ -46,12 +48,10 @@ pub fn checkpoint(store: &Store, id: &str, options: &CriuOptions) -> Result<Opti
         status => return Err(Error::CheckpointIn(status)),
     }
     let externals = checkpoint::externals(&directory.read_config()?, &state.bundle)?;
-    if externals.has_terminal {
-        return Err(Error::CheckpointTerminal);
-    }
-    criu::make_directories(options)?;
+    let directories = criu::OpenDirectories::new(options)?;
     let (names, resources) = outside(state, &externals)?;
     let dump = Dump {
+        directories: directories.numbers(),
         pid: state.pid,
         freezer: state.has_cgroup().then(|| freezer(state)).flatten(),
         resources,
@@ -60,10 +60,16 @@ pub fn checkpoint(store: &Store, id: &str, options: &CriuOptions) -> Result<Opti
     let names = serde_json::to_vec(&names).unwrap_or_default();
     let file = format!("{}/{DESCRIPTORS}", options.image_path);
     kernel::fs::replace_file(&file, 0o600, &names).doing(|| file.clone())?;
-    let arguments = checkpoint::dump_arguments(options, &externals, &dump);
-    let status = options.status_fd.map(kernel::process::borrow_raw);
-    let status = status.transpose().doing(|| "--status-fd".to_owned())?;
-    criu::run(options, arguments, "dump.log", status.as_slice())?;
+    let errand = criu::Errand {
+        request: match options.pre_dump {
+            true => Request::PreDump,
+            false => Request::Dump,
+        },
+        message: checkpoint::dump(options, &externals, &dump),
+        log: "dump.log",
+        descriptors: Vec::new(),
+    };
+    criu::run(options, errand, &mut |_| Ok(()))?;
     if options.leave_running || options.pre_dump {
         return Ok(None);
     }

@@ -7,15 +7,18 @@ use kernel::process::Forked;
 use kernel::{Errno, fs, mount, pidfd, prctl, process, socket};
 use plan::Plan;
 use plan::cgroup::CgroupManager;
+use plan::checkpoint::rpc::Request;
 use plan::checkpoint::{self, CriuOptions, Externals, Restore};
 
-use super::{DESCRIPTORS, DESCRIPTORS_LIMIT, criu};
+use super::criu::{self, FIRST_NUMBER, Notice};
+use super::{DESCRIPTORS, DESCRIPTORS_LIMIT};
 use crate::create::{Init, Undo, make_cgroup, make_scope, save_state, write_pid_file};
 use crate::error::{Doing, Error, Result};
 use crate::foreground;
+use crate::parent::run_hooks_before_pivot;
 use crate::start::run_poststart;
 use crate::state::State;
-use crate::store::{CRIU_PID, CRIU_ROOT, ContainerDirectory, Store};
+use crate::store::{CRIU_ROOT, ContainerDirectory, Store};
 use crate::terminal::TerminalSink;
 
 /// What `restore` needs beyond the plan.
@@ -31,10 +34,9 @@ pub struct RestoreOptions {
     pub no_subreaper: bool,
     /// `--pid-file`
     pub pid_file: Option<String>,
+    /// `--console-socket`
+    pub console_socket: Option<String>,
 }
-
-/// Numbers of descriptors for CRIU, out of the way of the standard streams.
-const FIRST_NUMBER: i32 = 10;
 
 /// Makes a container of a checkpoint. In the foreground the result is the exit status
 /// for the caller.
@@ -45,9 +47,7 @@ pub fn restore(store: &Store, plan: &Plan, options: &RestoreOptions) -> Result<i
     let problem = |problem| Error::Config(plan::Errors::from(problem));
     checkpoint::check(&options.criu).map_err(problem)?;
     let externals = checkpoint::externals(&options.config, &plan.bundle)?;
-    if externals.has_terminal {
-        return Err(Error::CheckpointTerminal);
-    }
+    let mut terminal = TerminalSink::new(plan.terminal, options.console_socket.as_deref())?;
     let signals = match options.detach {
         true => None,
         false => {
@@ -59,7 +59,13 @@ pub fn restore(store: &Store, plan: &Plan, options: &RestoreOptions) -> Result<i
     };
     let directory = store.claim(&plan.id)?;
     let mut undo = Undo::new(&directory, plan);
-    let state = match restore_parts(&directory, plan, options, &externals, &mut undo) {
+    let call = CriuCall {
+        plan,
+        options,
+        externals: &externals,
+        terminal: &mut terminal,
+    };
+    let state = match restore_parts(&directory, call, &mut undo) {
         Ok(state) => state,
         Err(error) => {
             undo.run();
@@ -77,18 +83,17 @@ pub fn restore(store: &Store, plan: &Plan, options: &RestoreOptions) -> Result<i
     let Some(signals) = signals else {
         return Ok(0);
     };
-    let status = foreground::attend(init.pidfd.as_fd(), TerminalSink::None, &signals, None)?;
+    let status = foreground::attend(init.pidfd.as_fd(), terminal, &signals, None)?;
     crate::delete::delete(store, &plan.id, true)?;
     Ok(status.shell_code())
 }
 
 fn restore_parts(
     directory: &ContainerDirectory<'_>,
-    plan: &Plan,
-    options: &RestoreOptions,
-    externals: &Externals,
+    call: CriuCall<'_>,
     undo: &mut Undo<'_>,
 ) -> Result<State> {
+    let CriuCall { plan, options, .. } = call;
     directory.save_config(&options.config)?;
     let mut state = State::new(plan)?;
     if plan.cgroup.manager != CgroupManager::Disabled {
@@ -105,7 +110,7 @@ fn restore_parts(
         save_state(&mut state, directory, init)?;
         make_scope(plan, scope, undo, &mut state)?;
     }
-    let init = call_criu(directory, plan, options, externals)?;
+    let init = call.run(directory, undo)?;
     if let Some((holder, _)) = holder {
         holder.end();
     }
@@ -131,37 +136,54 @@ fn hold_place() -> Result<(Init, OwnedFd)> {
     }
 }
 
-/// Lets CRIU make the processes; the first of them is our child.
-fn call_criu(
-    directory: &ContainerDirectory<'_>,
-    plan: &Plan,
-    options: &RestoreOptions,
-    externals: &Externals,
-) -> Result<Init> {
-    prepare_mount_points(plan, externals)?;
-    criu::make_directories(&options.criu)?;
-    let (kept, descriptors) = descriptors(options, externals)?;
-    let root = BoundRoot::new(directory, &plan.rootfs)?;
-    let pid_file = format!("{}/{CRIU_PID}", directory.path()?);
-    let restore = Restore {
-        root: root.path.clone(),
-        pid_file: pid_file.clone(),
-        cgroup_roots: cgroup_roots(plan),
-        descriptors,
-        config: checkpoint::configuration_file(externals, criu::default_config()),
-    };
-    let arguments = checkpoint::restore_arguments(&options.criu, externals, &restore);
-    let kept: Vec<BorrowedFd<'_>> = kept.iter().map(AsFd::as_fd).collect();
-    criu::run(&options.criu, arguments, "restore.log", &kept)?;
-    let doing = || pid_file.clone();
-    let text = fs::read_file(&pid_file, 32).doing(doing)?;
-    fs::remove_file(&pid_file).doing(doing)?;
-    let pid = String::from_utf8_lossy(&text).trim().parse();
-    let pid = pid
-        .map_err(|_| kernel::Error::new(Errno::BADMSG, "parse"))
-        .doing(doing)?;
-    let pidfd = pidfd::open(pid).doing(|| format!("process {pid}"))?;
-    Ok(Init { pid, pidfd })
+/// Lets CRIU make the processes.
+struct CriuCall<'a> {
+    plan: &'a Plan,
+    options: &'a RestoreOptions,
+    externals: &'a Externals,
+    terminal: &'a mut TerminalSink,
+}
+
+impl CriuCall<'_> {
+    /// The first of the processes is our child.
+    fn run(self, directory: &ContainerDirectory<'_>, undo: &mut Undo<'_>) -> Result<Init> {
+        let (plan, criu_options) = (self.plan, &self.options.criu);
+        prepare_mount_points(plan, self.externals)?;
+        let directories = criu::OpenDirectories::new(criu_options)?;
+        let (kept, descriptors) = descriptors(self.options, self.externals)?;
+        let root = BoundRoot::new(directory, &plan.rootfs)?;
+        let restore = Restore {
+            directories: directories.numbers(),
+            root: root.path.clone(),
+            cgroup_roots: cgroup_roots(plan),
+            descriptors,
+            config: checkpoint::configuration_file(self.externals, criu::default_config()),
+        };
+        let errand = criu::Errand {
+            request: Request::Restore,
+            message: checkpoint::restore(criu_options, self.externals, &restore),
+            log: "restore.log",
+            descriptors: kept.iter().map(AsFd::as_fd).collect(),
+        };
+        // Terminals of `exec` have lost who held them: the first is the container's.
+        let mut terminal = plan.terminal.then_some(self.terminal);
+        let pid = criu::run(criu_options, errand, &mut |notice: Notice| match (
+            notice.script.as_str(),
+            notice.descriptor,
+        ) {
+            ("setup-namespaces", _) => {
+                undo.hooks_began = true;
+                run_hooks_before_pivot(plan, notice.pid)
+            }
+            ("orphan-pts-master", Some(master)) => match terminal.take() {
+                Some(terminal) => terminal.receive(master),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        })?;
+        let pidfd = pidfd::open(pid).doing(|| format!("process {pid}"))?;
+        Ok(Init { pid, pidfd })
+    }
 }
 
 /// A root of another directory than before may lack what was made in the old one.
@@ -187,14 +209,14 @@ fn prepare_mount_points(plan: &Plan, externals: &Externals) -> Result<()> {
     Ok(())
 }
 
-/// `/path` of v2; of v1 with a controller in front.
-fn cgroup_roots(plan: &Plan) -> Vec<String> {
-    let path = &plan.cgroup.path;
-    let name = |directory: &plan::cgroup::CgroupDirectory| match directory.v2 {
-        true => path.clone(),
-        false => format!("{}:{path}", directory.controllers.join(",")),
+/// The container's path, with the controllers of each hierarchy of v1.
+fn cgroup_roots(plan: &Plan) -> Vec<(String, Option<String>)> {
+    let directories = plan.cgroup.directories.iter();
+    let name = |directory: &plan::cgroup::CgroupDirectory| {
+        let controllers = (!directory.v2).then(|| directory.controllers.join(","));
+        (plan.cgroup.path.clone(), controllers)
     };
-    plan.cgroup.directories.iter().map(name).collect()
+    directories.map(name).collect()
 }
 
 type Named = (Vec<OwnedFd>, Vec<(i32, String)>);

@@ -8,14 +8,14 @@ use kernel::{pidfd, rlimit, scheduling};
 use plan::{LastOp, ParentOp, ParentPhase, Plan, Step};
 
 use super::{
-    NetDevices, describe_status, failed, id_map, listener, open_child, run_hooks, steps_of,
+    NetDevices, describe_status, failed, id_map, listener, open_child, run_hooks_before_pivot,
+    steps_of,
 };
 use crate::create::{self, Init};
 use crate::describe::{Describe, describe_last};
 use crate::diagnose;
 use crate::error::{Doing, Error, Failure, Result, reason_of};
 use crate::script::scheduling_of;
-use crate::state::HookSubject;
 use crate::sync::{Channel, HookReport, InitFailure, InitMessage, Received};
 use crate::terminal::TerminalSink;
 
@@ -101,14 +101,7 @@ impl Conversation<'_> {
             }
             InitMessage::ReadyForHooks => {
                 self.hooks_began = true;
-                let stdin = HookSubject::from(self.plan).json("creating", Some(init.pid));
-                let hooks = steps_of(self.plan, ParentPhase::BeforePivot).filter_map(|step| {
-                    match &step.op {
-                        ParentOp::RunHook(hook) => Some((&step.from, hook)),
-                        _ => None,
-                    }
-                });
-                run_hooks(hooks, &stdin, Some(&self.plan.bundle))?;
+                run_hooks_before_pivot(self.plan, init.pid)?;
                 self.go()
             }
             InitMessage::Console => match fd {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use kernel::fs;
 use kernel::process::ExitStatus;
 use kernel::spawn::{Command, Finished, run_command};
-use plan::{ConfigPath, Hook, HookOutput};
+use plan::{ConfigPath, Hook, HookOutput, ParentOp, ParentPhase, Plan};
 
+use super::steps_of;
 use crate::error::{Error, Result, reason_of};
+use crate::state::HookSubject;
 
 /// Of a file that hooks write to and that was not there: what hooks say is for
 /// whoever asked for it.
@@ -24,6 +26,16 @@ pub(crate) fn run_hooks<'a>(
         run_hook(path, hook, stdin, directory)?;
     }
     Ok(())
+}
+
+/// `prestart` and `createRuntime`, when the namespaces are there.
+pub(crate) fn run_hooks_before_pivot(plan: &Plan, init: i32) -> Result<()> {
+    let stdin = HookSubject::from(plan).json("creating", Some(init));
+    let hooks = steps_of(plan, ParentPhase::BeforePivot).filter_map(|step| match &step.op {
+        ParentOp::RunHook(hook) => Some((&step.from, hook)),
+        _ => None,
+    });
+    run_hooks(hooks, &stdin, Some(&plan.bundle))
 }
 
 fn run_hook(path: &ConfigPath, hook: &Hook, stdin: &[u8], directory: Option<&str>) -> Result<()> {

@@ -22,7 +22,9 @@ mod slots;
 
 pub(crate) use clone::{become_root, clone_init, flag_of};
 pub(crate) use conversation::{Conversation, StubSteps, after_ready, init_error};
-pub(crate) use hooks::{describe_end, describe_status, last_words, run_hooks};
+pub(crate) use hooks::{
+    describe_end, describe_status, last_words, run_hooks, run_hooks_before_pivot,
+};
 pub(crate) use net_devices::NetDevices;
 pub(crate) use slots::{Slots, open_left, open_slots};
 

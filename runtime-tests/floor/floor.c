@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
+#include <linux/close_range.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/sched.h>
@@ -316,7 +317,8 @@ static void child(int gate, int ready)
 		if (read(gate, &word, 1) != 1)
 			_exit(1);
 	}
-	CHECK(syscall(SYS_close_range, 3, ~0u, 0));
+	/* By the exec, not before: start() waits for it. */
+	CHECK(syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC));
 	execve(sleeper ? sleeps[0] : args[0], sleeper ? sleeps : args, env);
 	perror(args[0]);
 	_exit(127);

@@ -132,6 +132,7 @@ matrix-page: ## docs/conformance.md again, from the reports of the last `make ma
 BENCH = RUNTIME="$(CURDIR)/$(OUT)/release/corten" $(CARGO) run --locked -q --release -p runtime-tests --bin bench --
 
 bench: test-deps release ## every command: corten, runc, crun and the floor, interleaved; ARGS=--quick takes three minutes
+	$(CARGO) build --locked --release -p containerd-shim-corten
 	$(BENCH) --json target/bench.json $(ARGS)
 
 bench-page: ## puts the figures of the last `make bench` into docs/performance.md

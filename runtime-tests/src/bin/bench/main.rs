@@ -16,6 +16,7 @@ mod memory;
 mod page;
 mod plot;
 mod scale;
+mod shim;
 mod table;
 
 use std::fs;
@@ -29,7 +30,7 @@ use crate::table::Table;
 
 /// Tells a re-executed bench that it is inside its view.
 const INSIDE: &str = "RUNTIME_BENCH_VIEW";
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "commands",
     "docker",
     "lifecycle",
@@ -37,10 +38,13 @@ const SECTIONS: [&str; 7] = [
     "alive",
     "mounts",
     "cgroups",
+    "shim",
 ];
+/// Where containerd's figures stand: not among those of commands.
+const CONTAINERD: &str = "containerd";
 const USAGE: &str = "usage: bench [--quick] [--rounds N] [--view host|v1|v2]... [--section NAME]... \
     [--json FILE] [NAME=PATH]...\n       bench page FILE.json PAGE.md PLOT.svg\n\
-    sections: commands docker lifecycle memory alive mounts cgroups";
+    sections: commands docker lifecycle memory alive mounts cgroups shim";
 
 struct Options {
     rounds: usize,
@@ -171,7 +175,7 @@ fn measure(options: &Options, view: &str) -> ExitCode {
             continue;
         }
         for table in measure_section(section, options, &all, &bench) {
-            let value = table.json(view);
+            let value = table.json(if section == "shim" { CONTAINERD } else { view });
             println!("{}", table::text(&value));
             figures.push(value);
         }
@@ -187,6 +191,8 @@ fn is_usual(section: &str, view: &str) -> bool {
     match section {
         "commands" => true,
         "mounts" | "cgroups" => view != "v1",
+        // Whether cgroup2 has the controllers that `ctr` wants is another question.
+        "shim" => view == "v1",
         _ => view != "v2",
     }
 }
@@ -198,10 +204,10 @@ fn measure_section(
     bench: &Bench,
 ) -> Vec<Table> {
     let rounds = options.rounds;
-    let (few, lives, alive) = if options.quick {
-        (3, 8, 50)
+    let (few, lives, alive, crowd) = if options.quick {
+        (3, 8, 50, 20)
     } else {
-        (20, 40, 500)
+        (20, 40, 500, 100)
     };
     match section {
         "commands" => commands::measure(all, bench, rounds),
@@ -214,6 +220,7 @@ fn measure_section(
         }
         "alive" => scale::measure_alive(all, bench, alive, few),
         "mounts" => scale::measure_mounts(all, bench, few),
+        "shim" => shim::measure(all, bench, few, crowd),
         _ => scale::measure_cgroups(all, bench, 30_000, few),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::plot;
+use crate::{CONTAINERD, plot};
 
 const BEGIN: &str = "<!-- figures: begin (`make bench-page` writes them) -->";
 const END: &str = "<!-- figures: end -->";
@@ -32,7 +32,7 @@ fn markdown(figures: &Value) -> String {
     let machine = &figures["machine"];
     let mut page = format!(
         "Taken on Linux {}, {} × {}, {} rounds, load {}. Medians; in parentheses the median \
-         ratio to the floor, pair by pair.\n",
+         ratio to the floor, pair by pair; to corten where there is no floor.\n",
         word(&machine["kernel"]),
         machine["processors"],
         word(&machine["processor"]),
@@ -46,6 +46,9 @@ fn markdown(figures: &Value) -> String {
         ("host", "ms"),
         ("v1", "KiB"),
         ("v2", "KiB"),
+        (CONTAINERD, "ms"),
+        (CONTAINERD, "KiB"),
+        (CONTAINERD, "threads"),
     ] {
         let of = |table: &&Value| word(&table["view"]) == view && word(&table["unit"]) == unit;
         let group: Vec<&Value> = tables.iter().filter(of).collect();
@@ -93,13 +96,17 @@ fn cell(table: &Value, name: &str) -> String {
     let Some(median) = row["median"].as_f64() else {
         return "cannot".to_owned();
     };
-    let figure = if word(&table["unit"]) == "KiB" {
-        format!("{median:.0}")
-    } else {
+    let figure = if word(&table["unit"]) == "ms" {
         format!("{median:.2}")
+    } else {
+        format!("{median:.0}")
     };
-    match row["toFloor"].as_f64() {
-        Some(ratio) if name != "floor" => format!("{figure} ({ratio:.2}×)"),
+    let (base, key) = match row["toFloor"].as_f64() {
+        Some(_) => ("floor", "toFloor"),
+        None => ("corten", "toCorten"),
+    };
+    match row[key].as_f64() {
+        Some(ratio) if name != base => format!("{figure} ({ratio:.2}×)"),
         _ => figure,
     }
 }

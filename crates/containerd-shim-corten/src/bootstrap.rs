@@ -176,6 +176,7 @@ fn spawn(
     if let Some(address) = ttrpc_address.filter(|address| !address.is_empty()) {
         command.env("TTRPC_ADDRESS", address);
     }
+    share_no_core()?;
     let child = command
         .stdin(Stdio::from(listener))
         .stdout(Stdio::null())
@@ -186,6 +187,18 @@ fn spawn(
     shim_cgroup::place(child.id(), &options.shim_cgroup)?;
     shim_cgroup::rank_for_oom(child.id());
     Ok(())
+}
+
+/// Where containerd says `SCHED_CORE`, no thread of another pod runs beside one of this
+/// pod's on the same core: everything below this process inherits the cookie (Linux 5.14).
+fn share_no_core() -> Result<(), String> {
+    use rustix::thread::{CoreSchedulingScope, create_core_scheduling_cookie};
+    if std::env::var_os("SCHED_CORE").is_none_or(|value| value.is_empty()) {
+        return Ok(());
+    }
+    let own = rustix::process::getpid();
+    create_core_scheduling_cookie(own, CoreSchedulingScope::ThreadGroup)
+        .map_err(|error| format!("SCHED_CORE: {error} (needs SMT, and CONFIG_SCHED_CORE)"))
 }
 
 #[cfg(test)]

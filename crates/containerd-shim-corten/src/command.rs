@@ -8,6 +8,9 @@ use crate::io::ProcessEnds;
 use crate::options::Options;
 use crate::reaper::{Reaper, ended};
 
+/// A status above is that of a signal; `corten` itself ends with small ones.
+const SIGNALS: u32 = 128;
+
 /// How `corten` is called for one container.
 #[derive(Debug, Clone)]
 pub struct Corten {
@@ -16,6 +19,29 @@ pub struct Corten {
     pub root: String,
     pub bundle: String,
     pub debug: bool,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct Failure {
+    words: String,
+    /// It did not fail by itself: what it had made it did not take away again.
+    pub was_killed: bool,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.words)
+    }
+}
+
+impl Failure {
+    fn own(words: impl ToString) -> Self {
+        Self {
+            words: words.to_string(),
+            was_killed: false,
+        }
+    }
 }
 
 impl Corten {
@@ -44,38 +70,59 @@ impl Corten {
         format!("{}/log.json", self.bundle)
     }
 
+    /// Where `create` and `restore` write the pid of init.
+    pub fn pid_file(&self) -> String {
+        format!("{}/init.pid", self.bundle)
+    }
+
+    /// What the options say of making a container.
+    pub fn add_create_options(&self, command: &mut Command) {
+        if self.options.no_pivot_root {
+            command.arg("--no-pivot");
+        }
+        if self.options.no_new_keyring {
+            command.arg("--no-new-keyring");
+        }
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
     /// The last words of its log.
-    pub async fn run(&self, reaper: &Reaper, mut command: Command) -> Result<(), String> {
+    pub async fn run(&self, reaper: &Reaper, mut command: Command) -> Result<(), Failure> {
         // One command, one log: the last words are its own.
         let _ = std::fs::remove_file(self.log());
         let expectation = reaper.expect();
         let program = self.options.binary();
         let child = command
             .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .map_err(|error| Failure::own(format!("{}: {error}", program.display())))?;
         // The ends that it inherited are the container's now.
         drop(command);
-        let pid = i32::try_from(child.id()).map_err(|error| error.to_string())?;
+        let pid = i32::try_from(child.id()).map_err(Failure::own)?;
         let mut end = expectation.of(pid);
         match ended(&mut end).await.status {
             0 => Ok(()),
-            status => Err(self
-                .last_words()
-                .unwrap_or_else(|| format!("{} ended with status {status}", program.display()))),
+            status => Err(Failure {
+                words: self
+                    .last_words()
+                    .unwrap_or_else(|| format!("{} ended with status {status}", program.display())),
+                was_killed: status > SIGNALS,
+            }),
         }
     }
 
     /// As [`run`](Self::run), with the streams of a process, and its terminal.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
     pub async fn run_with(
         &self,
         reaper: &Reaper,
         mut command: Command,
         ends: ProcessEnds,
         arguments: &[&str],
-    ) -> Result<Option<crate::io::ConsoleSocket>, String> {
+    ) -> Result<Option<crate::io::ConsoleSocket>, Failure> {
         let [stdin, stdout, stderr] = ends.stdio;
         command.stdin(stdin).stdout(stdout).stderr(stderr);
         if let Some(socket) = &ends.console {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use containerd_shim_protos::api::Status;
 use libcgroups::OomWatch;
 use libcontainer::Store;
 use tokio::sync::Mutex as Turn;
@@ -20,6 +21,8 @@ pub struct Container {
     pub init: Arc<Process>,
     /// Something was mounted on the bundle's `rootfs`.
     pub rootfs: Option<String>,
+    /// It is to be made of this when it is started.
+    pub checkpoint: Option<Checkpoint>,
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     paused: AtomicBool,
     oom: Mutex<Option<OomWatch>>,
@@ -28,14 +31,23 @@ pub struct Container {
     pub turn: Turn<()>,
 }
 
+/// Where a checkpoint is.
+#[derive(Debug)]
+pub struct Checkpoint {
+    pub image: String,
+    /// The one before, relative to it; may be empty.
+    pub parent: String,
+}
+
 impl Container {
     /// A created one.
-    pub fn new(id: String, corten: Corten, init: Process, rootfs: Option<String>) -> Self {
+    pub fn new(id: String, corten: Corten, init: Arc<Process>, rootfs: Option<String>) -> Self {
         Self {
             id,
             corten,
-            init: Arc::new(init),
+            init,
             rootfs,
+            checkpoint: None,
             execs: Mutex::default(),
             paused: AtomicBool::new(false),
             oom: Mutex::default(),
@@ -48,8 +60,16 @@ impl Container {
     }
 
     /// Whether it was paused through this shim.
-    pub fn is_paused(&self) -> bool {
+    fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
+    }
+
+    /// As containerd names it.
+    pub fn status(&self) -> Status {
+        match self.init.status() {
+            Status::RUNNING if self.is_paused() => Status::PAUSED,
+            status => status,
+        }
     }
 
     /// After `Pause` and `Resume`.

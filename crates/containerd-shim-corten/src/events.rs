@@ -3,6 +3,7 @@
 //! One task sends them, one after the other. containerd may be gone for a while: an
 //! event is tried five times, over a new connection each time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::api::ForwardRequest;
@@ -12,7 +13,7 @@ use containerd_shim_protos::protobuf::{MessageField, MessageFull};
 use containerd_shim_protos::shim::event::Envelope;
 use containerd_shim_protos::shim_async::{Client, EventsClient};
 use containerd_shim_protos::ttrpc::context;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::log;
 
@@ -28,6 +29,8 @@ const QUEUE: usize = 2048;
 pub struct Publisher {
     namespace: String,
     queue: mpsc::Sender<Envelope>,
+    /// How many were not sent yet.
+    unsent: Arc<watch::Sender<usize>>,
 }
 
 /// How long the last events may take when the shim goes.
@@ -37,8 +40,13 @@ impl Publisher {
     /// Starts the task that sends to `address`.
     pub fn start(address: String, namespace: String) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(send_all(address, namespace.clone(), waiting));
-        Self { namespace, queue }
+        let publisher = Self {
+            namespace,
+            queue,
+            unsent: Arc::new(watch::Sender::new(0)),
+        };
+        tokio::spawn(publisher.clone().send_all(address, waiting));
+        publisher
     }
 
     /// Queues an event; its topic is one of [`containerd_shim_protos::topics`].
@@ -58,35 +66,32 @@ impl Publisher {
             }),
             ..Envelope::default()
         };
-        if let Err(error) = self.queue.try_send(envelope) {
-            log::error(&format!("event {topic} is lost: {error}"));
+        match self.queue.try_send(envelope) {
+            Ok(()) => self.unsent.send_modify(|unsent| *unsent += 1),
+            Err(error) => log::error(&format!("event {topic} is lost: {error}")),
         }
     }
-}
 
-impl Publisher {
     /// Waits until everything queued is sent, but not long.
     pub async fn finish(&self) {
-        let sent = async {
-            // All places of the queue are free when nothing waits in it.
-            let _ = self.queue.reserve_many(QUEUE).await;
-        };
-        let _ = tokio::time::timeout(LAST, sent).await;
+        let mut unsent = self.unsent.subscribe();
+        let _ = tokio::time::timeout(LAST, unsent.wait_for(|unsent| *unsent == 0)).await;
     }
-}
 
-async fn send_all(address: String, namespace: String, mut waiting: mpsc::Receiver<Envelope>) {
-    let mut connection = None;
-    while let Some(envelope) = waiting.recv().await {
-        for attempt in 1..=TRIES {
-            match send(&mut connection, &address, &namespace, &envelope).await {
-                Ok(()) => break,
-                Err(error) => {
-                    connection = None;
-                    log::error(&format!("event {}: {error}", envelope.topic));
-                    tokio::time::sleep(Duration::from_secs(attempt.into())).await;
+    async fn send_all(self, address: String, mut waiting: mpsc::Receiver<Envelope>) {
+        let mut connection = None;
+        while let Some(envelope) = waiting.recv().await {
+            for attempt in 1..=TRIES {
+                match send(&mut connection, &address, &self.namespace, &envelope).await {
+                    Ok(()) => break,
+                    Err(error) => {
+                        connection = None;
+                        log::error(&format!("event {}: {error}", envelope.topic));
+                        tokio::time::sleep(Duration::from_secs(attempt.into())).await;
+                    }
                 }
             }
+            self.unsent.send_modify(|unsent| *unsent -= 1);
         }
     }
 }

@@ -27,11 +27,6 @@ pub fn invalid_argument(message: impl Into<String>) -> ttrpc::Error {
     status(Code::INVALID_ARGUMENT, message)
 }
 
-/// Not offered.
-pub fn unimplemented(message: impl Into<String>) -> ttrpc::Error {
-    status(Code::UNIMPLEMENTED, message)
-}
-
 /// Everything else, in the words of whoever failed.
 pub fn unknown(message: impl Into<String>) -> ttrpc::Error {
     status(Code::UNKNOWN, message)
@@ -43,12 +38,6 @@ pub fn from_libcontainer(error: &Error) -> ttrpc::Error {
         Error::NotFound(_) => not_found(error.to_string()),
         // containerd takes this for "it has just ended", which kill may ignore.
         Error::NotRunning => not_found("process already finished"),
-        Error::AlreadyExists(_) => already_exists(error.to_string()),
-        Error::AlreadyRunning
-        | Error::AlreadyPaused
-        | Error::NotPaused
-        | Error::HasStopped
-        | Error::NotStopped { .. } => failed_precondition(error.to_string()),
         _ => unknown(error.to_string()),
     }
 }

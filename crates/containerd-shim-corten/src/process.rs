@@ -46,11 +46,11 @@ struct Now {
 
 impl Process {
     /// One that does not run yet.
-    pub fn new(exec_id: String, wanted: Wanted, plumbing: Plumbing, pid: i32) -> Self {
+    pub fn new(exec_id: String, wanted: Wanted, pid: i32) -> Self {
         Self {
             exec_id,
             wanted,
-            plumbing,
+            plumbing: Plumbing::default(),
             now: Mutex::new(Now {
                 pid,
                 phase: Phase::Created,
@@ -63,7 +63,7 @@ impl Process {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// 0 before an exec was started.
+    /// 0 before an exec was started, or an init of a checkpoint.
     pub fn pid(&self) -> i32 {
         self.now().pid
     }
@@ -76,6 +76,11 @@ impl Process {
     /// Where it is in its life.
     pub fn phase(&self) -> Phase {
         self.now().phase
+    }
+
+    /// An init that waits for its start.
+    pub fn set_pid(&self, pid: i32) {
+        self.now().pid = pid;
     }
 
     /// Its program runs.

@@ -22,6 +22,16 @@ pub struct Exit {
     pub at: SystemTime,
 }
 
+impl Exit {
+    /// Of a process that never was, or that nobody waits for any more.
+    pub fn unknown() -> Self {
+        Self {
+            status: 255,
+            at: SystemTime::now(),
+        }
+    }
+}
+
 /// How a process is waited for: `None` until it has ended.
 pub type ExitWatch = watch::Receiver<Option<Exit>>;
 
@@ -124,9 +134,6 @@ pub async fn ended(watch: &mut ExitWatch) -> Exit {
     match watch.wait_for(Option::is_some).await.map(|exit| *exit) {
         Ok(Some(exit)) => exit,
         // The reaper is gone, and this process with it.
-        _ => Exit {
-            status: 255,
-            at: SystemTime::now(),
-        },
+        _ => Exit::unknown(),
     }
 }

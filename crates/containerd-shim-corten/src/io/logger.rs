@@ -3,7 +3,7 @@
 //! It finds the two streams as descriptors 3 and 4, and closes descriptor 5 when it
 //! is ready (containerd's runtime v2 documentation, "Logging").
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,21 +13,27 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::place::waited;
+use crate::reaper::{ExitWatch, Reaper, ended};
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     pub container: &'a str,
     pub namespace: &'a str,
+    pub reaper: &'a Reaper,
 }
 
 /// Waiting for a logger ends here: the container would never be started.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a logger may go on when both streams have ended, and when it was asked to end.
+const LAST: Duration = Duration::from_secs(2);
 
-/// A logger that has been started.
+/// A logger that has been started. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Logger {
     path: String,
+    pid: i32,
+    end: ExitWatch,
     ready: AsyncFd<OwnedFd>,
 }
 
@@ -68,13 +74,17 @@ pub fn start(uri: &str, subject: Subject<'_>, streams: [OwnedFd; 2]) -> Result<L
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    // The reaper waits for it, as for every child.
-    command.spawn().map_err(line)?;
+    let ready = waited(ready_read.into())?;
+    let expectation = subject.reaper.expect();
+    let child = command.spawn().map_err(line)?;
     // Ours is the only other writer, and it has to go before the end can be seen.
     drop(command);
+    let pid = i32::try_from(child.id()).map_err(|error| error.to_string())?;
     Ok(Logger {
         path: path.to_owned(),
-        ready: waited(ready_read.into())?,
+        pid,
+        end: expectation.of(pid),
+        ready,
     })
 }
 
@@ -84,7 +94,7 @@ impl Logger {
     ///
     /// # Errors
     /// One line that names the program.
-    pub async fn ready(self) -> Result<(), String> {
+    pub async fn ready(&self) -> Result<(), String> {
         let first = self.ready.async_io(Interest::READABLE, |pipe| {
             Ok(retry_on_intr(|| read(pipe, &mut [0]))?)
         });
@@ -98,6 +108,35 @@ impl Logger {
                 PATIENCE.as_secs()
             )),
         }
+    }
+}
+
+impl Logger {
+    /// Until it has written what it read, which it is given a little time for.
+    pub async fn finish(mut self) {
+        if tokio::time::timeout(LAST, ended(&mut self.end))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+        self.signal(rustix::process::Signal::TERM.as_raw());
+        let _ = tokio::time::timeout(LAST, ended(&mut self.end)).await;
+    }
+
+    fn signal(&self, signal: i32) {
+        // It is our child: before its end is known, its pid is its own.
+        if self.end.borrow().is_none()
+            && let Ok(pidfd) = kernel::pidfd::open(self.pid)
+        {
+            let _ = kernel::pidfd::send_signal(pidfd.as_fd(), signal);
+        }
+    }
+}
+
+impl Drop for Logger {
+    fn drop(&mut self) {
+        self.signal(kernel::signal::KILL);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Places that containerd names for a stream: a path, or a URI.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags, open};
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -48,11 +50,14 @@ pub struct Output {
     pub _reader: Option<OwnedFd>,
 }
 
+/// How long a client may take to open its end of an output.
+const CLIENT_LIMIT: Duration = Duration::from_secs(10);
+
 /// Opens the far end of standard output or error; nothing for [`Place::None`].
 ///
 /// # Errors
 /// One line that names the path.
-pub fn open_output(place: &Place) -> Result<Option<Output>, String> {
+pub async fn open_output(place: &Place) -> Result<Option<Output>, String> {
     let (path, create) = match place {
         Place::None | Place::Logger(_) => return Ok(None),
         Place::Path(path) => (path, false),
@@ -60,23 +65,8 @@ pub fn open_output(place: &Place) -> Result<Option<Output>, String> {
     };
     let line = |error: std::io::Error| format!("{path}: {error}");
     if !create && is_fifo(path) {
-        // The reader first: a writer of a fifo that nobody reads cannot be opened.
-        let reader = open(
-            path,
-            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|error| line(error.into()))?;
-        let writer = open(
-            path,
-            OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|error| line(error.into()))?;
-        return Ok(Some(Output {
-            sink: Sink::Waited(register(writer, Interest::WRITABLE).map_err(line)?),
-            _reader: Some(reader),
-        }));
+        let output = open_fifo(path).await;
+        return output.map(Some).map_err(line);
     }
     if create && let Some(parent) = std::path::Path::new(path).parent() {
         std::fs::create_dir_all(parent).map_err(line)?;
@@ -87,6 +77,43 @@ pub fn open_output(place: &Place) -> Result<Option<Output>, String> {
         sink: Sink::File(file),
         _reader: None,
     }))
+}
+
+/// Opens a fifo when its client is there, too. A client opens its end in the background
+/// and drops it if the process has ended before: a program that ends at once would have
+/// said nothing. One that does not come is not waited for very long.
+async fn open_fifo(path: &str) -> std::io::Result<Output> {
+    let writing = OFlags::WRONLY | OFlags::CLOEXEC;
+    let at_once = open(path, writing | OFlags::NONBLOCK, Mode::empty());
+    // A name that stays, whatever the client does with its own.
+    let fifo = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}", fifo.as_raw_fd());
+    let open_reader = || {
+        let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        open(&path, reading, Mode::empty())
+    };
+    let (writer, reader) = match at_once {
+        Ok(writer) => (writer, open_reader()?),
+        Err(Errno::NXIO) => {
+            let name = path.clone();
+            let mut opening =
+                tokio::task::spawn_blocking(move || open(name, writing, Mode::empty()));
+            let in_time = tokio::time::timeout(CLIENT_LIMIT, &mut opening).await;
+            // It also lets a thread go that still waits.
+            let reader = open_reader()?;
+            let opened = match in_time {
+                Ok(opened) => opened,
+                Err(_) => opening.await,
+            };
+            (opened.map_err(std::io::Error::other)??, reader)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    kernel::readiness::set_nonblocking(writer.as_fd()).map_err(std::io::Error::other)?;
+    Ok(Output {
+        sink: Sink::Waited(register(writer, Interest::WRITABLE)?),
+        _reader: Some(reader),
+    })
 }
 
 /// An input's far end, and the writer that keeps it from ending when a client goes

@@ -48,9 +48,9 @@ pub struct Plumbing {
     input: Mutex<JoinSet<()>>,
     close_stdin: Mutex<Option<OwnedFd>>,
     console: Mutex<Option<Console>>,
-    /// A program that reads the outputs, until it is known to be ready.
+    /// A program that reads the outputs.
     logger: Mutex<Option<Logger>>,
-    /// Those of an exec, until it is started.
+    /// Those of a process that is not started at once.
     ends: Mutex<Option<ProcessEnds>>,
 }
 
@@ -65,43 +65,42 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Plumbing {
-    /// Opens what the request names, and makes the ends for the process.
+    /// Opens what the request names, and makes the ends for the process. It is to wait
+    /// for a client, or a logger, that is not there yet, but not for ever.
     ///
     /// # Errors
     /// One line that names the stream.
-    pub fn lay(
+    pub async fn lay(
+        &self,
         wanted: &Wanted,
         owner: Owner,
         subject: Subject<'_>,
-    ) -> Result<(Self, ProcessEnds), String> {
-        let plumbing = Self::default();
-        let ends = if wanted.terminal {
-            plumbing.lay_terminal(wanted)?
-        } else {
-            plumbing.lay_pipes(wanted, owner, subject)?
-        };
-        Ok((plumbing, ends))
+    ) -> Result<ProcessEnds, String> {
+        match wanted.terminal {
+            true => self.lay_terminal(wanted).await,
+            false => self.lay_pipes(wanted, owner, subject).await,
+        }
     }
 
-    fn lay_terminal(&self, wanted: &Wanted) -> Result<ProcessEnds, String> {
-        let mut far = lock(&self.far);
+    async fn lay_terminal(&self, wanted: &Wanted) -> Result<ProcessEnds, String> {
         if let Some(Input { source, keeper }) = open_input(&Place::parse(&wanted.stdin)?)? {
-            far.input = Some(source);
+            lock(&self.far).input = Some(source);
             *lock(&self.close_stdin) = Some(keeper);
         }
         // What a terminal says has to be read, or its process would stop.
         let nowhere = Place::Path("/dev/null".to_owned());
-        far.output = match open_output(&Place::parse(&wanted.stdout)?)? {
+        let output = match open_output(&Place::parse(&wanted.stdout)?).await? {
             Some(output) => Some(output),
-            None => open_output(&nowhere)?,
+            None => open_output(&nowhere).await?,
         };
+        lock(&self.far).output = output;
         Ok(ProcessEnds {
             stdio: [Stdio::null(), Stdio::null(), Stdio::null()],
             console: Some(ConsoleSocket::bind()?),
         })
     }
 
-    fn lay_pipes(
+    async fn lay_pipes(
         &self,
         wanted: &Wanted,
         owner: Owner,
@@ -124,12 +123,13 @@ impl Plumbing {
                 let (out_read, out_write) = pipe(owner)?;
                 let (err_read, err_write) = pipe(owner)?;
                 let logger = logger::start(uri, subject, [out_read, err_read])?;
+                logger.ready().await?;
                 *lock(&self.logger) = Some(logger);
                 [Stdio::from(out_write), Stdio::from(err_write)]
             }
             _ => [
-                self.lay_output(&stdout, owner)?,
-                self.lay_output(&stderr, owner)?,
+                self.lay_output(&stdout, owner).await?,
+                self.lay_output(&stderr, owner).await?,
             ],
         };
         Ok(ProcessEnds {
@@ -138,26 +138,14 @@ impl Plumbing {
         })
     }
 
-    fn lay_output(&self, place: &Place, owner: Owner) -> Result<Stdio, String> {
-        let Some(output) = open_output(place)? else {
+    async fn lay_output(&self, place: &Place, owner: Owner) -> Result<Stdio, String> {
+        let Some(output) = open_output(place).await? else {
             return Ok(Stdio::null());
         };
         let (read, write) = pipe(owner)?;
         let read = waited(read)?;
         lock(&self.outputs).spawn(async move { copy(&read, &output.sink).await });
         Ok(Stdio::from(write))
-    }
-
-    /// Until who reads the outputs is ready.
-    ///
-    /// # Errors
-    /// One line that names the logger.
-    pub async fn ready(&self) -> Result<(), String> {
-        let logger = lock(&self.logger).take();
-        match logger {
-            Some(logger) => logger.ready().await,
-            None => Ok(()),
-        }
     }
 
     /// Keeps the process' ends until it is started.
@@ -209,6 +197,10 @@ impl Plumbing {
         let mut outputs = std::mem::take(&mut *lock(&self.outputs));
         let all = async { while outputs.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(limit, all).await;
+        let logger = lock(&self.logger).take();
+        if let Some(logger) = logger {
+            logger.finish().await;
+        }
         lock(&self.console).take();
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use containerd_shim_protos::api::{KillRequest, ResizePtyRequest, UpdateTaskRequest};
+use containerd_shim_protos::api::{KillRequest, ResizePtyRequest, Status, UpdateTaskRequest};
 use containerd_shim_protos::events::task::{TaskPaused, TaskResumed};
 use containerd_shim_protos::protobuf::well_known_types::empty::Empty;
 use containerd_shim_protos::topics;
@@ -12,14 +12,24 @@ use containerd_shim_protos::ttrpc::Result;
 use libcontainer::Store;
 
 use super::Shim;
-use crate::grpc::{failed_precondition, invalid_argument, not_found, unknown};
+use crate::container::Container;
+use crate::grpc::{failed_precondition, not_found, unknown};
 use crate::process::Phase;
+
+/// Refuses what a container in this state cannot do; with the code of the shim of Go.
+pub(super) fn allow(container: &Container, verb: &str, wanted: &[Status]) -> Result<()> {
+    let status = container.status();
+    match wanted.contains(&status) {
+        true => Ok(()),
+        false => Err(unknown(format!("cannot {verb} in state {status:?}"))),
+    }
+}
 
 impl Shim {
     pub(super) async fn kill(self: &Arc<Self>, request: &KillRequest) -> Result<Empty> {
         let (container, process) = self.process(&request.id, &request.exec_id)?;
         let signal = i32::try_from(request.signal)
-            .map_err(|_| invalid_argument(format!("signal {}", request.signal)))?;
+            .map_err(|_| unknown(format!("signal {}", request.signal)))?;
         if process.exec_id.is_empty() {
             let all = request.all;
             let kill = move |store: &Store, id: &str| libcontainer::kill(store, id, signal, all);
@@ -44,6 +54,7 @@ impl Shim {
 
     pub(super) async fn pause(self: &Arc<Self>, id: &str) -> Result<Empty> {
         let container = self.container(id)?;
+        allow(&container, "pause", &[Status::RUNNING])?;
         self.in_process(&container, libcontainer::pause).await?;
         container.set_paused(true);
         let event = TaskPaused {
@@ -57,6 +68,7 @@ impl Shim {
 
     pub(super) async fn resume(self: &Arc<Self>, id: &str) -> Result<Empty> {
         let container = self.container(id)?;
+        allow(&container, "resume", &[Status::PAUSED])?;
         self.in_process(&container, libcontainer::resume).await?;
         container.set_paused(false);
         let event = TaskResumed {
@@ -70,6 +82,9 @@ impl Shim {
 
     pub(super) fn resize_pty(&self, request: &ResizePtyRequest) -> Result<Empty> {
         let (_, process) = self.process(&request.id, &request.exec_id)?;
+        if !process.exec_id.is_empty() && matches!(process.phase(), Phase::Stopped(_)) {
+            return Err(unknown("cannot resize a stopped process"));
+        }
         // As if it had one: a client resizes before it looks.
         if let Some(console) = process.plumbing.console() {
             console
@@ -81,6 +96,8 @@ impl Shim {
 
     pub(super) async fn update(self: &Arc<Self>, request: UpdateTaskRequest) -> Result<Empty> {
         let container = self.container(&request.id)?;
+        let living = [Status::CREATED, Status::RUNNING, Status::PAUSED];
+        allow(&container, "update", &living)?;
         let update = plan::UpdateRequest {
             systemd_cgroup: false,
             id: container.id.clone(),

@@ -3,7 +3,9 @@
 //! Everything runs on one thread. What may wait for the kernel goes to a thread of
 //! its own for as long as it takes; what clones goes to the `corten` program.
 
+mod checkpoint;
 mod control;
+mod exec;
 mod follow;
 mod lifecycle;
 mod metrics;
@@ -109,6 +111,17 @@ impl Shim {
     }
 }
 
+/// What changes something goes on when its client has gone, or waits no longer: the
+/// server drops a handler then, in the middle of whatever it does.
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    match tokio::spawn(change).await {
+        Ok(result) => result,
+        Err(error) => Err(grpc::unknown(error.to_string())),
+    }
+}
+
 #[async_trait]
 impl Task for Service {
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> Result<StateResponse> {
@@ -120,15 +133,18 @@ impl Task for Service {
         _: &TtrpcContext,
         request: CreateTaskRequest,
     ) -> Result<CreateTaskResponse> {
-        self.0.create(request).await
+        let shim = self.0.clone();
+        to_the_end(async move { shim.create(request).await }).await
     }
 
     async fn start(&self, _: &TtrpcContext, request: StartRequest) -> Result<StartResponse> {
-        self.0.start(&request).await
+        let shim = self.0.clone();
+        to_the_end(async move { shim.start(&request).await }).await
     }
 
     async fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> Result<DeleteResponse> {
-        self.0.delete(&request).await
+        let shim = self.0.clone();
+        to_the_end(async move { shim.delete(&request).await }).await
     }
 
     async fn pids(&self, _: &TtrpcContext, request: PidsRequest) -> Result<PidsResponse> {
@@ -136,17 +152,18 @@ impl Task for Service {
     }
 
     async fn pause(&self, _: &TtrpcContext, request: PauseRequest) -> Result<Empty> {
-        self.0.pause(&request.id).await
+        let shim = self.0.clone();
+        to_the_end(async move { shim.pause(&request.id).await }).await
     }
 
     async fn resume(&self, _: &TtrpcContext, request: ResumeRequest) -> Result<Empty> {
-        self.0.resume(&request.id).await
+        let shim = self.0.clone();
+        to_the_end(async move { shim.resume(&request.id).await }).await
     }
 
-    async fn checkpoint(&self, _: &TtrpcContext, _: CheckpointTaskRequest) -> Result<Empty> {
-        Err(grpc::unimplemented(
-            "checkpoint: not offered by this version of corten",
-        ))
+    async fn checkpoint(&self, _: &TtrpcContext, request: CheckpointTaskRequest) -> Result<Empty> {
+        let shim = self.0.clone();
+        to_the_end(async move { shim.checkpoint(request).await }).await
     }
 
     async fn kill(&self, _: &TtrpcContext, request: KillRequest) -> Result<Empty> {
@@ -162,7 +179,10 @@ impl Task for Service {
     }
 
     async fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> Result<Empty> {
-        let (_, process) = self.0.process(&request.id, &request.exec_id)?;
+        let container = self.0.container(&request.id)?;
+        // The shim of Go gives no better code.
+        let process = container.process(&request.exec_id);
+        let process = process.ok_or_else(|| grpc::unknown("process does not exist"))?;
         if request.stdin {
             process.plumbing.close_stdin();
         }

@@ -2,7 +2,7 @@
 
 use containerd_shim_protos::api::{
     PidsRequest, PidsResponse, ProcessInfo, StateRequest, StateResponse, StatsRequest,
-    StatsResponse, Status,
+    StatsResponse,
 };
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::{EnumOrUnknown, Message, MessageField};
@@ -18,17 +18,16 @@ use crate::process::{Phase, message_pid};
 impl Shim {
     pub(super) fn state(&self, request: &StateRequest) -> Result<StateResponse> {
         let (container, process) = self.process(&request.id, &request.exec_id)?;
-        let mut status = process.status();
-        if status == Status::RUNNING && process.exec_id.is_empty() && container.is_paused() {
-            status = Status::PAUSED;
-        }
+        let status = match process.exec_id.as_str() {
+            "" => container.status(),
+            _ => process.status(),
+        };
         let mut response = StateResponse {
             // As the Go shim has it: an exec is known by its own id.
             id: match process.exec_id.as_str() {
                 "" => container.id.clone(),
                 exec_id => exec_id.to_owned(),
             },
-            exec_id: process.exec_id.clone(),
             bundle: container.corten.bundle.clone(),
             pid: process.message_pid(),
             status: EnumOrUnknown::new(status),

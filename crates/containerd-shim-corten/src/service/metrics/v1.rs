@@ -7,10 +7,16 @@ use containerd_shim_protos::cgroups::metrics::{
     MemoryStat, Metrics, NetworkStat, PidsStat, RdmaEntry, RdmaStat, Throttle,
 };
 use containerd_shim_protos::protobuf::MessageField;
-use libcgroups::stats::{Counter, Cpu, Hugetlb, Io, IoEntry, Memory, Pids, Rdma};
+use libcgroups::stats::{Counter, Cpu, Hugetlb, Io, IoEntry, Limit, Memory, Pids, Rdma};
 use libcontainer::{Interface, Usage};
 
-use super::{limit, limit_or_zero, short};
+use super::{limit_or_zero, short};
+
+/// No limit is what the files of v1 hold then: the highest number of bytes in pages of
+/// 4096.
+fn limit(limit: Limit) -> u64 {
+    limit.number().unwrap_or(0x7fff_ffff_ffff_f000)
+}
 
 /// All that is counted.
 pub fn metrics(usage: &Usage) -> Metrics {

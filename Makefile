@@ -82,9 +82,9 @@ mutation: test-deps ## breaks the runtime under each conformance test in turn: t
 	$(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW="$${VIEW:-host}" $(CARGO) test --locked -p runtime-tests --test conformance --test bad_input --no-fail-fast -- --mutate $(ARGS)
 
-abuse: test-deps ## faults, attacks and churn in full: hours; `make test` has the bounded ones
-	$(CARGO) build --locked --profile fast -p corten
-	ABUSE=full TEST_LIMIT=14400 RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test abuse -- $(ARGS)
+abuse: test-deps ## faults, attacks, churn and crowds of shims in full: hours; `make test` has the bounded ones
+	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	ABUSE=full TEST_LIMIT=14400 RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test abuse --test shim -- $(ARGS)
 
 fuzz: build-deps ## coverage-guided fuzzing, FUZZ_SECONDS=60 for each of nine targets
 	@scripts/install-packages g++

@@ -82,13 +82,16 @@ impl Shim {
         }
         corten.add_create_options(&mut command);
         let expectation = self.reaper.expect();
-        corten
+        let socket = corten
             .run_with(&self.reaper, command, ends, &[&container.id])
             .await
             .map_err(|failure| unknown(format!("corten restore failed: {failure}")))?;
         work.remove();
         let pid = read_pid(&pid_file)?;
         let end = expectation.of(pid);
+        if let Some(socket) = &socket {
+            container.init.plumbing.connect(socket).map_err(unknown)?;
+        }
         tokio::spawn(
             self.clone()
                 .follow(container.clone(), container.init.clone(), end),

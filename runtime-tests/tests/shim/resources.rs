@@ -1,0 +1,167 @@
+//! `Update`, `Stats`, and a container that is out of memory.
+
+use std::fs;
+
+use containerd_shim_protos::cgroups::metrics::Metrics as MetricsV1;
+use containerd_shim_protos::protobuf::Message;
+use runtime_tests::{Case, cgroup_directories, convention, skip};
+use serde_json::json;
+
+use crate::driver::{Stdio3, Task};
+use crate::telling::{Telling, compare};
+
+const CHAPTER: &str = "The shim: resources";
+
+fn needs_v1(case: &Case) {
+    if case.view.is_unified() {
+        skip("the unified hierarchy of this machine has no memory controller");
+    }
+}
+
+fn file(id: &str, name: &str) -> String {
+    let found = cgroup_directories(id)
+        .iter()
+        .find_map(|directory| fs::read_to_string(directory.join(name)).ok());
+    found.unwrap_or_default().trim().to_owned()
+}
+
+fn tell_stats(telling: &mut Telling, task: &Task) {
+    let stats = telling
+        .must("stats", task.stats())
+        .stats
+        .unwrap_or_default();
+    telling.note("type", &stats.type_url);
+    let metrics = MetricsV1::parse_from_bytes(&stats.value).expect("metrics");
+    telling.note("pids", (metrics.pids.current, metrics.pids.limit));
+    telling.note("memory limit", metrics.memory.usage.limit);
+    telling.note("swap limit", metrics.memory.swap.limit);
+    telling.note("memory is used", metrics.memory.usage.usage > 0);
+    telling.note(
+        "most memory",
+        metrics.memory.usage.max >= metrics.memory.usage.usage,
+    );
+    telling.note("processor time is counted", metrics.cpu.usage.total > 0);
+    let processors = metrics.cpu.usage.per_cpu.len();
+    telling.note("processors", processors);
+    telling.note("throttling", metrics.cpu.throttling.is_some());
+    let page_sizes: Vec<&str> = metrics
+        .hugetlb
+        .iter()
+        .map(|one| one.pagesize.as_str())
+        .collect();
+    telling.note("huge pages", page_sizes);
+    telling.note("block devices", metrics.blkio.is_some());
+    telling.note("failures", metrics.memory.usage.failcnt);
+}
+
+#[convention("Stats: limits and counters of every controller.")]
+fn stats(case: &mut Case) {
+    needs_v1(case);
+    compare(case, |telling| {
+        let mut bundle = telling.bundle("exec sleep 1000");
+        bundle.config.set(
+            "/linux/resources",
+            json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512}}),
+        );
+        let task = telling.shim(&bundle);
+        telling.launch(&task, &Stdio3::default());
+        tell_stats(telling, &task);
+        telling.finish(&task);
+    });
+}
+
+#[convention("Update: what is named is set, and nothing else; Stats shows it.")]
+fn update(case: &mut Case) {
+    needs_v1(case);
+    compare(case, |telling| {
+        let mut bundle = telling.bundle("exec sleep 1000");
+        bundle.config.set(
+            "/linux/resources",
+            json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512}}),
+        );
+        let cgroup = bundle.config.0["linux"]["cgroupsPath"]
+            .as_str()
+            .expect("a path");
+        let cgroup = cgroup.trim_start_matches('/').to_owned();
+        let task = telling.shim(&bundle);
+        telling.launch(&task, &Stdio3::default());
+        let resources = json!({
+            "memory": {"limit": 128 << 20},
+            "cpu": {"shares": 256, "quota": 30_000, "period": 90_000, "cpus": "0"},
+            "pids": {"limit": 30},
+        });
+        telling.must("update", task.update(resources.to_string().as_bytes()));
+        for name in [
+            "memory.limit_in_bytes",
+            "cpu.shares",
+            "cpu.cfs_quota_us",
+            "cpu.cfs_period_us",
+            "cpuset.cpus",
+            "pids.max",
+        ] {
+            telling.note(name, file(&cgroup, name));
+        }
+        tell_stats(telling, &task);
+        let only = json!({"pids": {"limit": 40}});
+        telling.must("update of one", task.update(only.to_string().as_bytes()));
+        telling.note("pids.max", file(&cgroup, "pids.max"));
+        telling.note("memory", file(&cgroup, "memory.limit_in_bytes"));
+        let refused = json!({"cpu": {"cpus": "900"}});
+        telling.tell(
+            "of a processor that is missing",
+            task.update(refused.to_string().as_bytes()),
+        );
+        telling.note("processors", file(&cgroup, "cpuset.cpus"));
+        telling.finish(&task);
+    });
+}
+
+#[convention("Out of memory: an event that comes before the end of the container is told.")]
+fn out_of_memory(case: &mut Case) {
+    needs_v1(case);
+    compare(case, |telling| {
+        // A shell that grows; the kernel kills it, and it is init.
+        let mut bundle = telling.bundle("a=x; while :; do a=$a$a$a$a; done");
+        bundle.config.set(
+            "/linux/resources/memory",
+            json!({"limit": 16 << 20, "swap": 16 << 20}),
+        );
+        let task = telling.shim(&bundle);
+        telling.launch(&task, &Stdio3::default());
+        let ended = telling.must("wait", task.wait(""));
+        telling.note("exit status", ended.exit_status);
+        telling.until("/tasks/oom", "c", "");
+        telling.until("/tasks/exit", "c", "");
+        telling.remove(&task);
+        let order: Vec<String> = telling
+            .listener
+            .heard()
+            .into_iter()
+            .map(|event| event.topic)
+            .collect();
+        if telling.is_tested {
+            let place = |topic: &str| order.iter().position(|one| one == topic);
+            assert!(place("/tasks/oom") < place("/tasks/exit"), "{order:?}");
+        }
+        let times = order.iter().filter(|topic| *topic == "/tasks/oom").count();
+        telling.note("events", times);
+    });
+}
+
+#[convention("Out of memory in a process that is not init: an event, and the container lives.")]
+fn a_process_out_of_memory(case: &mut Case) {
+    needs_v1(case);
+    compare(case, |telling| {
+        let mut bundle =
+            telling.bundle("sh -c 'a=x; while :; do a=$a$a$a$a; done'; exec sleep 1000");
+        bundle.config.set(
+            "/linux/resources/memory",
+            json!({"limit": 16 << 20, "swap": 16 << 20}),
+        );
+        let task = telling.shim(&bundle);
+        telling.launch(&task, &Stdio3::default());
+        telling.until("/tasks/oom", "c", "");
+        telling.tell_state(&task, "");
+        telling.finish(&task);
+    });
+}

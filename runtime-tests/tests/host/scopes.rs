@@ -188,6 +188,61 @@ fn subgroup(case: &mut Case) {
     assert_eq!(scope.property(case, "LoadState"), "not-found");
 }
 
+#[convention(
+    "run.oci.delegate-cgroup: the program starts below its scope, in a cgroup of its user."
+)]
+fn delegated(case: &mut Case) {
+    case.only_corten();
+    for subgroup in [None, Some("payload")] {
+        let mut scope = Scope::new(case);
+        scope.bundle.config.user_namespace(100_000);
+        scope.bundle.give_directories_to(100_000);
+        let mut annotations = json!({"run.oci.delegate-cgroup": "init.scope"});
+        if let Some(subgroup) = subgroup {
+            annotations["run.oci.systemd.subgroup"] = subgroup.into();
+        }
+        let limits = json!({"pids": {"limit": 50}});
+        scope
+            .bundle
+            .config
+            .set("/annotations", annotations)
+            .set("/linux/resources", limits);
+        let id = scope.launch(case);
+        let place = match subgroup {
+            Some(subgroup) => format!("{subgroup}/init.scope"),
+            None => "init.scope".to_owned(),
+        };
+        let procs = scope.file(&format!("{place}/cgroup.procs"));
+        assert_eq!(procs, case.pid(&id).to_string());
+        let owner = |name: &str| {
+            let found = std::fs::metadata(scope.directory.join(name)).unwrap();
+            std::os::unix::fs::MetadataExt::uid(&found)
+        };
+        assert_eq!(owner(&place), 100_000);
+        assert_eq!(owner(&format!("{place}/cgroup.procs")), 100_000);
+        assert_eq!(owner("pids.max"), 0);
+        assert_eq!(scope.property(case, "TasksMax"), "50");
+        let exec = case.runtime().args(["exec", &id, "/bin/true"]);
+        exec.run().ok();
+        case.runtime().args(["kill", &id, "KILL"]).run().ok();
+        case.destroy(&id);
+        assert_eq!(scope.property(case, "LoadState"), "not-found");
+    }
+}
+
+#[convention("A name that looks like a slice's is that of a scope.")]
+fn named_like_a_slice(case: &mut Case) {
+    case.only_corten();
+    let mut scope = Scope::new(case);
+    let place = format!("machine.slice:test:{}.slice", case.token());
+    scope.bundle.config.set("/linux/cgroupsPath", place.into());
+    let id = scope.launch(case);
+    let unit = format!("test-{}.slice.scope", case.token());
+    assert_eq!(property(case, &unit, "ActiveState"), "active");
+    case.destroy(&id);
+    assert_eq!(property(case, &unit, "LoadState"), "not-found");
+}
+
 #[convention("A property that systemd does not know fails the container, and is named.")]
 fn unknown_property(case: &mut Case) {
     let mut scope = Scope::new(case);

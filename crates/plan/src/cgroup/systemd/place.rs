@@ -61,10 +61,6 @@ fn unit_name(wish: &str, prefix: &str, name: &str) -> Result<String, PlanError> 
     if name.is_empty() {
         return Err(invalid(wish, "a name after the second colon"));
     }
-    if name.ends_with(".slice") {
-        let wanted = "the name of a scope: a slice holds no processes";
-        return Err(invalid(wish, wanted));
-    }
     let unit = match prefix {
         "" => format!("{name}.scope"),
         prefix => format!("{prefix}-{name}.scope"),
@@ -155,6 +151,8 @@ mod tests {
         );
         assert_eq!(place("-.slice::a").1, "/a.scope");
         assert_eq!(place("memory.slice:p:a").1, "/_memory.slice/p-a.scope");
+        // A slice holds no processes: whatever its name, a container is a scope.
+        assert_eq!(place("a.slice:p:b.slice").1, "/a.slice/p-b.slice.scope");
     }
 
     #[test]
@@ -184,7 +182,6 @@ mod tests {
             ".slice:b:c",
             "a.slice:b:",
             "a.slice:b:c/d",
-            "a.slice:b:c.slice",
             "a.slice:b:c d",
             "a.slice:/:c",
             "../a.slice:b:c",

@@ -13,6 +13,7 @@ use crate::command::{Finished, Program, wait_exit};
 use crate::facts::Facts;
 use crate::figures;
 use crate::host;
+use crate::pace::paced;
 use crate::view::View;
 
 /// What a test gets: everything in it is private to the test.
@@ -226,7 +227,10 @@ impl Case {
     pub fn wait(&self, pid: i32) -> WaitStatus {
         let begun = Instant::now();
         while !wait_exit(pid, Duration::from_secs(1)) {
-            assert!(begun.elapsed().as_secs() < 60, "process {pid} did not end");
+            assert!(
+                begun.elapsed() < paced(Duration::from_secs(60)),
+                "process {pid} did not end"
+            );
             // The init of a pid namespace ends after its last process was reaped.
             host::reap_orphans(pid);
         }
@@ -266,7 +270,7 @@ impl Case {
     /// Polls until `done` or fails the test after a generous time.
     #[track_caller]
     pub fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + paced(Duration::from_secs(30));
         while !done() {
             assert!(Instant::now() < end, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(10));

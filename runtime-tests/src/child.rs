@@ -11,6 +11,7 @@ use crate::case::{Case, Skipped};
 use crate::command::wait_exit;
 use crate::figures;
 use crate::host;
+use crate::pace::paced;
 use crate::report::Outcome;
 use crate::test::Test;
 use crate::view::{Isolation, View};
@@ -39,7 +40,7 @@ pub(crate) struct Errand<'a> {
 fn limit() -> Duration {
     let seconds = std::env::var(LIMIT_VARIABLE).ok();
     let seconds = seconds.and_then(|text| text.parse().ok());
-    seconds.map_or(LIMIT, Duration::from_secs)
+    paced(seconds.map_or(LIMIT, Duration::from_secs))
 }
 
 impl Errand<'_> {

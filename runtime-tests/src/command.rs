@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::pace::paced;
+
 /// Generous, because two cores may be busy with eight other things.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -181,7 +183,7 @@ impl Program {
             stdout,
             stderr,
             begun,
-            limit: self.limit,
+            limit: paced(self.limit),
             line: self.line,
         }
     }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use crate::pace::paced;
+
 /// A listening socket that waits for one terminal.
 pub struct ConsoleSocket {
     listener: UnixListener,
@@ -79,7 +81,7 @@ impl Terminal {
     /// Reads until `enough` holds of all that came.
     pub fn read_until(&self, enough: impl Fn(&str) -> bool) -> String {
         let mut all = Vec::new();
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + paced(Duration::from_secs(30));
         let mut chunk = [0; 4096];
         while Instant::now() < end && !enough(&String::from_utf8_lossy(&all)) {
             if !readable(&self.master, 1) {

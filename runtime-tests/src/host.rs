@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::command::was_spawned;
+use crate::pace::paced;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Whether a process runs (a zombie does not).
@@ -94,7 +95,7 @@ pub(crate) fn reap_orphans(but_for: i32) {
 
 /// Waits a little for descendants to go; returns those that stay.
 pub fn wait_for_no_descendants(limit: Duration) -> BTreeMap<i32, String> {
-    let end = Instant::now() + limit;
+    let end = Instant::now() + paced(limit);
     loop {
         let left = descendants();
         if left.is_empty() || Instant::now() > end {

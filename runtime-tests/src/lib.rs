@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `RUNTIME` | binary under test | this workspace's `corten` |
 //! | `VIEW` | `host`, `v1`, `v2`, or several with commas | `host,v2` |
+//! | `SLOWNESS` | limits of time are that many times longer | 1 |
 //! | `REPORT_JSON`, `REPORT_JUNIT` | files for the report, as `--json`, `--junit` | none |
 
 mod bench;
@@ -21,6 +22,7 @@ mod figures;
 mod host;
 mod mutate;
 pub mod mutation;
+mod pace;
 mod report;
 mod strike;
 mod suite;

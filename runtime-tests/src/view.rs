@@ -21,6 +21,40 @@ pub enum View {
 pub struct Isolation {
     /// Directories that are an empty tmpfs for the test, where they exist.
     pub empty_directories: &'static [&'static str],
+    /// Directories below those that stay as they are in the view `host`, where they exist.
+    pub kept_directories: &'static [&'static str],
+}
+
+impl Isolation {
+    /// Lines of shell that carry it out.
+    fn script(&self, view: View) -> String {
+        // A standard stream may be given to the container's user: not the host's null.
+        let mut script = "ip link set lo up; mount -t tmpfs -o mode=700 tmpfs /mnt; \
+            mknod -m 666 /mnt/null c 1 3; mount --bind /mnt/null /dev/null; "
+            .to_owned();
+        let kept: &[&str] = match view {
+            View::Host => self.kept_directories,
+            View::V1 | View::V2 => &[],
+        };
+        for directory in kept {
+            script += &format!(
+                "if test -d {directory}; then mkdir -p /mnt{directory}; \
+                 mount --rbind {directory} /mnt{directory}; fi; "
+            );
+        }
+        for directory in self.empty_directories {
+            script += &format!(
+                "if test -d {directory}; then mount -t tmpfs -o mode=755 tmpfs {directory}; fi; "
+            );
+        }
+        for directory in kept {
+            script += &format!(
+                "if test -d /mnt{directory}; then mkdir -p {directory}; \
+                 mount --move /mnt{directory} {directory}; fi; "
+            );
+        }
+        script + "umount -l /mnt; "
+    }
 }
 
 impl View {
@@ -86,14 +120,7 @@ impl View {
         command.args(["--mount", "--propagation", "private"]);
         if let Some(isolation) = isolation {
             command.arg("--net");
-            // A standard stream may be given to the container's user: not the host's null.
-            script += "ip link set lo up; mount -t tmpfs -o mode=700 tmpfs /mnt; \
-                mknod -m 666 /mnt/null c 1 3; mount --bind /mnt/null /dev/null; umount -l /mnt; ";
-            for directory in isolation.empty_directories {
-                script += &format!(
-                    "if test -d {directory}; then mount -t tmpfs -o mode=755 tmpfs {directory}; fi; "
-                );
-            }
+            script += &isolation.script(self);
         }
         command.args(["sh", "-ec"]);
         command.arg(format!("{script}exec \"$@\""));

@@ -35,7 +35,7 @@ impl Profile {
         };
         let text = format!(
             "profile {} flags=(attach_disconnected, mediate_deleted) {{\n  file, capability, network, \
-             mount, umount, pivot_root, ptrace, signal, unix,\n  deny /etc/secret r,\n}}\n",
+             mount, umount, pivot_root, ptrace, signal, unix, change_profile,\n  deny /etc/secret r,\n}}\n",
             profile.name
         );
         fs::write(&profile.file, text).unwrap();
@@ -166,6 +166,31 @@ fn apparmor_profile_of_exec(case: &mut Case) {
         .ok();
     assert_eq!(found.stdout.trim_end(), other.enforced());
     case.destroy(&id);
+}
+
+/// The kernel lets nobody leave a profile under no_new_privs, but be confined by one more.
+#[convention("The profile is added to that of a runtime which is confined itself.")]
+fn apparmor_profile_of_a_confined_runtime(case: &mut Case) {
+    let mut bundle = case.bundle();
+    let inner = Profile::load(case, &bundle, "a");
+    let outer = Profile::load(case, &bundle, "b");
+    bundle
+        .config
+        .set("/process/apparmorProfile", json!(inner.name))
+        .shell(LINE);
+    let id = case.id();
+    bundle.write();
+    let run = case.run_command(&bundle, &id, &[]);
+    let line = format!(
+        "echo exec {} >/proc/self/attr/apparmor/exec; exec {}",
+        outer.name,
+        run.line()
+    );
+    let found = case.program("sh").args(["-c", &line]).run().ok();
+    let mut names = [&*inner.name, &*outer.name];
+    names.sort_unstable();
+    let both = format!("{} (enforce)\ndenied\n", names.join("//&"));
+    assert_eq!(found.stdout, both);
 }
 
 /// Everything is, where there is no AppArmor.

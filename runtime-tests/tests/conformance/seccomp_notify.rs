@@ -1,5 +1,6 @@
 //! config-linux.md, "Seccomp": SCMP_ACT_NOTIFY, `listenerPath`, `listenerMetadata`,
-//! "The Container Process State". The agent is a small C program, compiled here.
+//! "The Container Process State". The agent is a small C program, compiled here or
+//! brought along.
 
 use std::fs;
 
@@ -8,64 +9,9 @@ use serde_json::{Value, json};
 
 const CHAPTER: &str = "config-linux.md: Seccomp listener";
 
-/// Takes one listener and answers mkdir with errno 77, everything else with "go on".
-/// With `die` it leaves as soon as it has the listener.
-const AGENT: &str = r#"
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/seccomp.h>
-#include <poll.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-int main(int argc, char **argv) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strncpy(address.sun_path, argv[1], sizeof address.sun_path - 1);
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 1)) return 1;
-    int connection = accept(listener, 0, 0);
-    static char text[65536];
-    char control[CMSG_SPACE(4 * sizeof(int))];
-    struct iovec part = {text, sizeof text};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t length = recvmsg(connection, &message, 0);
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (length < 1 || !header || header->cmsg_len != CMSG_LEN(sizeof(int))) return 2;
-    int fd;
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    if (argc > 3 && !strcmp(argv[3], "strict")) {
-        struct pollfd end = {connection, POLLIN, 0};
-        char rest; /* one message, then the end */
-        if (poll(&end, 1, 10000) != 1 || read(connection, &rest, 1) != 0) return 3;
-    }
-    int out = open(argv[2], O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    if (write(out, text, length) != length) return 4;
-    close(out);
-    if (argc > 3 && !strcmp(argv[3], "die")) return 0;
-    for (;;) {
-        struct pollfd ready = {fd, POLLIN, 0};
-        if (poll(&ready, 1, 60000) < 1) return 5;
-        if (ready.revents & POLLHUP) return 0;
-        struct seccomp_notif asked;
-        memset(&asked, 0, sizeof asked);
-        if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &asked)) continue;
-        struct seccomp_notif_resp answer = {.id = asked.id};
-        int mkdir = asked.data.nr == SYS_mkdirat;
-#ifdef SYS_mkdir
-        mkdir = mkdir || asked.data.nr == SYS_mkdir;
-#endif
-        if (mkdir) answer.error = -77;
-        else answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-        ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
-    }
-}
-"#;
+const AGENT: &str = include_str!("../fixtures/notify-agent.c");
+/// The variable that names the program, where there is no compiler.
+const COMPILED: &str = "NOTIFY_AGENT";
 
 struct Agent {
     running: Running,
@@ -73,7 +19,7 @@ struct Agent {
     told: std::path::PathBuf,
 }
 
-fn agent(case: &Case, mode: &str) -> Agent {
+fn compile(case: &Case) -> String {
     let in_directory = |name: &str| case.directory.join(name).display().to_string();
     let (source, program) = (in_directory("agent.c"), in_directory("agent"));
     fs::write(&source, AGENT).unwrap();
@@ -84,6 +30,12 @@ fn agent(case: &Case, mode: &str) -> Agent {
     if !compiled.status.success() {
         skip("no C compiler, or headers too old for SCMP_ACT_NOTIFY");
     }
+    program
+}
+
+fn agent(case: &Case, mode: &str) -> Agent {
+    let in_directory = |name: &str| case.directory.join(name).display().to_string();
+    let program = std::env::var(COMPILED).unwrap_or_else(|_| compile(case));
     let (socket, told) = (in_directory("agent.sock"), case.directory.join("told.json"));
     let running = case
         .program(&program)
@@ -233,8 +185,11 @@ fn created_container(case: &mut Case) {
     let mut bundle = case.bundle();
     ask(&mut bundle, &agent, &["mkdir", "mkdirat"]);
     bundle.config.shell("/bin/probe call mkdir > /tmp/seen");
-    let id = case.launch(&bundle);
-    case.until("the end", || case.status(&id) == "stopped");
+    let id = case.create(&bundle);
+    let pid = case.pid(&id);
+    case.start(&id);
+    // Before Linux 6.11 the agent hears of the end when the process is waited for.
+    case.wait(pid);
     let seen = fs::read_to_string(bundle.rootfs().join("tmp/seen")).unwrap();
     case.destroy(&id);
     assert_eq!(seen, "mkdir 77\n");

@@ -33,6 +33,8 @@ fn main() -> std::process::ExitCode {
         Isolation {
             // Sockets, locks, network namespaces and images of the host's engines.
             empty_directories: &["/run", "/var/lib/containers", "/var/lib/cni"],
+            // systemd makes the containers' scopes.
+            kept_directories: &["/run/systemd", "/run/dbus", "/run/user"],
         },
     )
 }

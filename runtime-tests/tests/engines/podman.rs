@@ -7,11 +7,13 @@ use runtime_tests::{Case, Facts, Finished, Program, convention};
 
 use crate::facts::write_down;
 use crate::images::Images;
-use crate::session::{PATIENCE, Runtime, Session, cgroup_parent, compare, peer, require};
+use crate::session::{
+    PATIENCE, Runtime, Session, cgroup_parent, compare, peer, require, uses_systemd,
+};
 
 const CHAPTER: &str = "podman: images";
 
-/// No systemd, no journal; limits below this machine's hard ones (podman's own are
+/// No journal; limits below this machine's hard ones (podman's own are
 /// above, and then every runtime fails).
 const CONTAINERS_CONF: &str = r#"
 [containers]
@@ -19,7 +21,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 log_driver = "k8s-file"
 pids_limit = 0
 [engine]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "MANAGER"
 events_logger = "file"
 runtime_supports_nocgroup = ["tested", "peer"]
 [engine.runtimes]
@@ -68,7 +70,12 @@ pub fn podman(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
 pub fn configure(case: &Case) -> Images {
     require(&["podman", "conmon", "netavark", "iptables"]);
     let (tested, peer) = (case.runtime_path(), peer(case));
-    let conf = format!("{CONTAINERS_CONF}tested = [\"{tested}\"]\npeer = [\"{peer}\"]\n");
+    let manager = match uses_systemd(case) {
+        true => "systemd",
+        false => "cgroupfs",
+    };
+    let conf = CONTAINERS_CONF.replace("MANAGER", manager);
+    let conf = format!("{conf}tested = [\"{tested}\"]\npeer = [\"{peer}\"]\n");
     fs::write(case.directory.join("containers.conf"), conf).unwrap();
     fs::write(case.directory.join("storage.conf"), STORAGE_CONF).unwrap();
     Images::make(case.store())

@@ -1,7 +1,9 @@
-//! podman for a user who is not root and has no login session: nothing delegates a
-//! cgroup, so containers stay in the caller's.
+//! podman for a user who is not root. Where the user has a systemd, that one makes the
+//! containers' cgroups; elsewhere nothing delegates one, so containers stay in the
+//! caller's.
 //!
-//! The user exists in the test's mount namespace alone.
+//! The user exists in the test's mount namespace alone, unless the machine has one of
+//! that name (`scripts/vm/test`).
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -19,6 +21,12 @@ const CHAPTER: &str = "podman: rootless";
 /// The user, and the first of its subordinate ids.
 const USER: u32 = 70_000;
 const FIRST_SUBORDINATE: u32 = 200_000;
+
+/// Of the user's systemd, if there is one.
+fn bus() -> Option<String> {
+    let path = format!("/run/user/{USER}/bus");
+    Path::new(&path).exists().then_some(path)
+}
 
 fn home(case: &Case) -> String {
     case.directory.join("home").to_string_lossy().into_owned()
@@ -45,6 +53,7 @@ fn podman(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
             set("CONTAINERS_CONF", "/containers.conf"),
             set("CONTAINERS_STORAGE_CONF", "/storage.conf"),
         ])
+        .args(bus().map(|path| format!("DBUS_SESSION_BUS_ADDRESS=unix:path={path}")))
         .args([
             "USER=engine",
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -125,6 +134,10 @@ fn make_user(case: &Case) -> Images {
         chown(format!("{home}{name}"), Some(USER), Some(USER)).unwrap();
     }
     fs::set_permissions(format!("{home}/run"), fs::Permissions::from_mode(0o700)).unwrap();
+    if let Some(bus) = bus() {
+        // podman tells the runtime of its own directory alone.
+        std::os::unix::fs::symlink(bus, format!("{home}/run/bus")).unwrap();
+    }
     images
 }
 

@@ -9,8 +9,8 @@ use runtime_tests::{
     Case, Finished, Program, View, cgroup_directories, skip, wait_for_no_descendants,
 };
 
-/// The files of cgroup v1 that engines set limits in.
-pub const LIMIT_FILES: [&str; 11] = [
+/// The files that engines set limits in: of cgroup v1, and of v2.
+pub const LIMIT_FILES: [&str; 18] = [
     "memory.limit_in_bytes",
     "memory.soft_limit_in_bytes",
     "memory.memsw.limit_in_bytes",
@@ -22,6 +22,13 @@ pub const LIMIT_FILES: [&str; 11] = [
     "cpuset.mems",
     "pids.max",
     "blkio.weight",
+    "memory.max",
+    "memory.low",
+    "memory.swap.max",
+    "cpu.max",
+    "cpu.weight",
+    "io.weight",
+    "io.bfq.weight",
 ];
 
 /// How one engine is called: its command with global options and these arguments.
@@ -168,6 +175,10 @@ impl Session<'_> {
     /// they stay, for the suite to find.
     fn remove_cgroup_parents(&self) {
         let token = self.case.token();
+        if uses_systemd(self.case) {
+            let stop = self.case.program("systemctl");
+            stop.args(["stop", &cgroup_parent(self.case)]).run();
+        }
         for directory in cgroup_directories(token).iter().rev() {
             let name = directory.file_name().unwrap_or_default();
             if !name.to_string_lossy().starts_with("libpod-") {
@@ -188,7 +199,15 @@ impl Session<'_> {
 
 /// The cgroup of this test that an engine makes and leaves; what is in it must be gone.
 pub fn cgroup_parent(case: &Case) -> String {
-    format!("/{}", case.token())
+    match uses_systemd(case) {
+        true => format!("{}.slice", case.token()),
+        false => format!("/{}", case.token()),
+    }
+}
+
+/// Whether systemd makes the cgroups: where it runs the machine, on cgroup v2 alone.
+pub fn uses_systemd(case: &Case) -> bool {
+    case.view.is_unified() && Path::new("/run/systemd/system").exists()
 }
 
 /// Where a program is: in PATH, where only root looks, or where only podman does.

@@ -285,6 +285,7 @@ impl Command {
             Self::Create(Create { container, .. }) | Self::Run(Run { container, .. }) => {
                 container.timings.as_deref()
             }
+            Self::Exec(args) => args.timings.as_deref(),
             _ => None,
         }
     }
@@ -463,6 +464,11 @@ pub struct Exec {
     /// AppArmor profile
     #[arg(long, value_name = "PROFILE")]
     pub apparmor: Option<String>,
+
+    /// Tell where the time went: a table on standard error, or in FILE for the trace
+    /// viewer of a browser
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub timings: Option<String>,
 
     /// Name of the container, then the command and its arguments
     // One list, because whatever follows the name is not ours to read.

@@ -1,7 +1,6 @@
 //! How the host mounts its control groups, by a few calls and without reading
 //! mountinfo: that file is as long as the machine has containers.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use kernel::{Errno, fs, identity};
@@ -38,14 +37,7 @@ const V1_CONTROLLERS: [&str; 15] = [
 /// # Errors
 /// Those of opening and reading what is there. A host without cgroups is none.
 pub fn probe(privileged: bool) -> Result<CgroupFacts, CgroupError> {
-    let mut facts = CgroupFacts {
-        mode: CgroupMode::None,
-        v2_mount: None,
-        v2_controllers: Vec::new(),
-        v1_mounts: BTreeMap::new(),
-        delegated: None,
-        systemd: None,
-    };
+    let mut facts = CgroupFacts::default();
     let root = match fs::open_directory(MOUNT) {
         Err(e) if e.errno() == Errno::NOENT => return Ok(facts),
         root => root?,

@@ -27,7 +27,7 @@ use std::os::fd::AsFd;
 use kernel::process::Forked;
 use kernel::{Errno, affinity, fs, pidfd, socket};
 use libcgroups::Cgroup;
-use plan::{ExecPlan, Plan};
+use plan::{ExecPlan, HostFacts, Plan};
 
 use crate::create::{Init, kept_descriptors, send_pidfd, write_pid_file};
 use crate::error::{Doing, Error, Result};
@@ -98,6 +98,14 @@ impl<'a> ExecTarget<'a> {
         self.directory.read_config()
     }
 
+    /// The machine, as a plan of [`exec`] needs to know it.
+    ///
+    /// # Errors
+    /// As [`crate::host::probe`].
+    pub fn host(&self) -> Result<HostFacts> {
+        crate::host::probe_beside(&self.state)
+    }
+
     /// Whether it has control groups of its own.
     pub fn has_cgroup(&self) -> bool {
         self.state.has_cgroup()
@@ -147,6 +155,7 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
         }
         return Err(error);
     }
+    tracing::debug!("the program runs");
     match signals {
         Some(signals) => {
             let attended = foreground::attend(process.pidfd.as_fd(), terminal, &signals, None);
@@ -170,6 +179,7 @@ fn finish(
         Error::InitDied { how, .. } => Error::ExecDied { how },
         error => error,
     };
+    tracing::debug!("wait until the process is ready");
     conversation
         .until_ready(process)
         .map_err(in_words_of_exec)?;
@@ -189,6 +199,7 @@ fn clone_joiner(
     cgroups: &[Cgroup],
 ) -> Result<(Init, Channel, Vec<&'static str>)> {
     let plan = &exec.process;
+    tracing::debug!("open what the joiner inherits");
     let slots = open_slots(&target.state, plan)?;
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
     let descriptors = StubDescriptors::new(theirs, None, kept_descriptors(plan))?;
@@ -197,6 +208,7 @@ fn clone_joiner(
     for cgroup in cgroups {
         tasks.append(&mut cgroup.tasks_files()?);
     }
+    tracing::debug!("clone the joiner");
     let (forked, awaits_move) = clone_into(&target.state, exec, &slots, cgroups)?;
     match forked {
         Forked::Child => {

@@ -4,15 +4,24 @@
 use std::os::fd::AsFd;
 
 use kernel::{caps, fs, identity, mount, system};
-use plan::{HostFacts, Lsm};
+use plan::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 
 use crate::error::{Doing, Result};
+use crate::state::State;
 
 /// Probes the machine.
 ///
 /// # Errors
 /// When the runtime's own capabilities or the cgroup mounts cannot be read.
 pub fn probe() -> Result<HostFacts> {
+    let mut facts = probe_caller()?;
+    let privileged = facts.effective_uid == 0 && !facts.in_user_namespace;
+    facts.cgroup = libcgroups::probe(privileged)?;
+    Ok(facts)
+}
+
+/// [`probe`] without the control groups: who joins a container knows of its own.
+fn probe_caller() -> Result<HostFacts> {
     let (bounding, last) = caps::bounding().doing(|| "bounding set".to_owned())?;
     let current = caps::current().doing(|| "capabilities".to_owned())?;
     let effective_uid = identity::effective_uid();
@@ -30,9 +39,28 @@ pub fn probe() -> Result<HostFacts> {
         apparmor_confined: lsm.contains(&Lsm::AppArmor) && is_confined(),
         lsm,
         resctrl: resctrl_mount(),
-        cgroup: libcgroups::probe(effective_uid == 0 && !in_user_namespace)?,
+        cgroup: CgroupFacts::default(),
         may_lack_cgroup: None,
     })
+}
+
+/// The machine as far as it matters to a process that joins a container: of the control
+/// groups only how they are mounted, which the container's own directories tell.
+///
+/// # Errors
+/// As [`probe`].
+pub(crate) fn probe_beside(state: &State) -> Result<HostFacts> {
+    let mut facts = probe_caller()?;
+    let is_v2 = |one: &plan::cgroup::CgroupDirectory| one.v2;
+    let directories = &state.cgroup.directories;
+    facts.cgroup.mode = match (directories.iter().any(is_v2), directories.iter().all(is_v2)) {
+        (true, true) => CgroupMode::V2,
+        (true, false) => CgroupMode::Hybrid,
+        (false, false) => CgroupMode::V1,
+        // No directory at all.
+        (false, true) => CgroupMode::None,
+    };
+    Ok(facts)
 }
 
 /// [`probe`] for a caller that says whether it is root of the machine (`--rootless`).

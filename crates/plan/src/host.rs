@@ -62,10 +62,11 @@ impl Lsm {
 }
 
 /// How the host mounts its control groups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CgroupMode {
     /// No cgroup file system at all.
+    #[default]
     None,
     /// Only v1 hierarchies.
     V1,
@@ -75,8 +76,8 @@ pub enum CgroupMode {
     V2,
 }
 
-/// The host's control groups.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The host's control groups; none by default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CgroupFacts {
     /// How they are mounted.

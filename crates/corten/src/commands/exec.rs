@@ -27,6 +27,7 @@ pub fn exec(global: &Global, args: Exec) -> Result<ExitCode, CommandError> {
     let terminal_host = terminal(args.console_socket.as_deref(), until)?;
     let process = args.process.as_deref().map(libcontainer::read_process);
     let process = process.transpose()?;
+    tracing::debug!("find the container");
     let store = existing(global, id)?;
     let target = ExecTarget::find(&store, id, args.ignore_paused)?;
     let request = ExecRequest {
@@ -51,7 +52,9 @@ pub fn exec(global: &Global, args: Exec) -> Result<ExitCode, CommandError> {
         cgroups_disabled: !target.has_cgroup(),
         no_new_keyring: !target.has_keyring(),
     };
-    let host = libcontainer::host::probe()?;
+    tracing::debug!("probe the machine");
+    let host = target.host()?;
+    tracing::debug!("plan");
     let plan = plan::exec(&target.config()?, &request, &host).map_err(Error::Config)?;
     for warning in &plan.process.warnings {
         tracing::warn!("{}: {}", warning.path, warning.text);

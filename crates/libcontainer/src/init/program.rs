@@ -1,6 +1,6 @@
 //! Which program will run, and the hand-off to the sealed stub.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use defence::Defence;
 use kernel::{Errno, fs, process};
@@ -49,7 +49,13 @@ impl Build<'_> {
         for directory in path.unwrap_or_default().split(':') {
             let directory = if directory.is_empty() { "." } else { directory };
             let candidate = format!("{}/{name}", directory.trim_end_matches('/'));
-            match self.check_executable(&candidate) {
+            // Most are not there; to say so in words is for the one that was asked for.
+            let judged = match self.look_up(&candidate) {
+                Ok(found) => judge(&candidate, &found),
+                Err(error) if error.errno() == Errno::ACCESS => Err(not_found(&candidate, &error)),
+                Err(_) => continue,
+            };
+            match judged {
                 Ok(()) => return Ok(candidate),
                 Err(error) if error.errno() == Errno::ACCESS => refused = Some(error),
                 Err(_) => {}
@@ -89,23 +95,14 @@ impl Build<'_> {
     /// A regular file that somebody may execute. Whether the container's user may is
     /// asked by the stub, as that user.
     fn check_executable(&self, path: &str) -> kernel::Result<()> {
-        let root = self.root()?;
-        let absolute = self.absolute(path);
-        let found = root.look_up(&absolute).map_err(|error| {
-            let why = format!("exec: {path:?}: stat {path}: {}", error.reason());
-            kernel::Error::new(error.errno(), error.call()).with_detail(why)
-        })?;
-        let stat = fs::stat(found.as_fd())?;
-        let problem = match stat.kind {
-            // Engines map the first words to 126.
-            fs::FileKind::Directory => Some("permission denied (is a directory)"),
-            fs::FileKind::File if stat.mode & 0o111 != 0 => None,
-            _ => Some("permission denied"),
-        };
-        match problem {
-            Some(problem) => Err(refuse(Errno::ACCESS, format!("exec: {path:?}: {problem}"))),
-            None => Ok(()),
-        }
+        let found = self
+            .look_up(path)
+            .map_err(|error| not_found(path, &error))?;
+        judge(path, &found)
+    }
+
+    fn look_up(&self, path: &str) -> kernel::Result<OwnedFd> {
+        self.root()?.look_up(&self.absolute(path))
     }
 
     /// Relative programs are looked up from the working directory.
@@ -128,13 +125,13 @@ impl Build<'_> {
 
     /// Becomes the stub: everything but what it needs is closed by the exec, and
     /// with our memory the last of the host's program goes. Returns only on failure.
-    pub(super) fn hand_off(&mut self, stub: &std::os::fd::OwnedFd) -> kernel::Error {
+    pub(super) fn hand_off(&mut self, stub: &OwnedFd) -> kernel::Error {
         match self.try_hand_off(stub) {
             Ok(error) | Err(error) => error,
         }
     }
 
-    fn try_hand_off(&mut self, stub: &std::os::fd::OwnedFd) -> kernel::Result<kernel::Error> {
+    fn try_hand_off(&mut self, stub: &OwnedFd) -> kernel::Result<kernel::Error> {
         let Some(found) = self.program.take() else {
             return Err(refuse(Errno::NOENT, "no program was found"));
         };
@@ -153,6 +150,23 @@ impl Build<'_> {
         }
         Ok(process::execute_fd(stub.as_fd(), &argv, &env))
     }
+}
+
+/// Whether what lies at a path is a program.
+fn judge(path: &str, found: &OwnedFd) -> kernel::Result<()> {
+    let stat = fs::stat(found.as_fd())?;
+    let problem = match stat.kind {
+        // Engines map the first words to 126.
+        fs::FileKind::Directory => "permission denied (is a directory)",
+        fs::FileKind::File if stat.mode & 0o111 != 0 => return Ok(()),
+        _ => "permission denied",
+    };
+    Err(refuse(Errno::ACCESS, format!("exec: {path:?}: {problem}")))
+}
+
+fn not_found(path: &str, error: &kernel::Error) -> kernel::Error {
+    let why = format!("exec: {path:?}: stat {path}: {}", error.reason());
+    kernel::Error::new(error.errno(), error.call()).with_detail(why)
 }
 
 fn home_in(passwd: &[u8], uid: u32) -> Option<String> {

@@ -11,6 +11,7 @@
 
 mod compose;
 mod cpus;
+mod ordinary;
 mod subgroup;
 
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,10 @@ impl ExecPlan {
 /// this `process` (`process.user.uid`), or the option's name.
 pub fn exec(config: &[u8], request: &ExecRequest, host: &HostFacts) -> Result<ExecPlan, Errors> {
     let mut problems = Vec::new();
-    let spec = compose::compose(config, request, &mut problems)?;
+    let spec = match ordinary::compose(config, request) {
+        Some(spec) => spec,
+        None => compose::compose(config, request, &mut problems)?,
+    };
     let cgroups = subgroup::read(&request.cgroups, host.cgroup.mode, &mut problems);
     let create = Request {
         start_at_once: true,

@@ -42,6 +42,18 @@ impl Spec {
         &self.decoded
     }
 
+    /// Leaves the configuration without its process.
+    pub(crate) fn take_process(&mut self) -> Option<oci_spec::runtime::Process> {
+        let process = self.decoded.process().clone();
+        self.decoded.set_process(None);
+        process
+    }
+
+    /// Gives the configuration another process.
+    pub(crate) fn put_process(&mut self, process: oci_spec::runtime::Process) {
+        self.decoded.set_process(Some(process));
+    }
+
     /// What was found odd while decoding.
     pub(crate) fn warnings(&self) -> &[Warning] {
         &self.warnings
@@ -91,20 +103,29 @@ fn is_below(path: &str, top: &str) -> bool {
 /// syntax. Wrong values in it are reported by [`crate::build`].
 pub fn load(bytes: &[u8]) -> Result<Spec, Errors> {
     let text = read_text(bytes)?;
-    if !is_suspicious(text)
-        && let Ok(decoded) = serde_json::from_str::<Decoded>(text)
-        && !quirks::may_concern(&decoded)
-        && !required::may_lack(text, &decoded)
-    {
-        return Ok(Spec {
-            decoded,
-            warnings: Vec::new(),
-            problems: Vec::new(),
-            unknown: Vec::new(),
-        });
+    if let Some(spec) = load_ordinary(text) {
+        return Ok(spec);
     }
     let tree = read_tree(text)?;
     Ok(repair::decode(tree))
+}
+
+/// Reads a configuration in one go; `None` when something is wrong with it, or may be
+/// meant otherwise than it was decoded.
+pub(crate) fn load_ordinary(text: &str) -> Option<Spec> {
+    if text.len() > LONGEST || is_suspicious(text) {
+        return None;
+    }
+    let decoded = serde_json::from_str::<Decoded>(text).ok()?;
+    if quirks::may_concern(&decoded) || required::may_lack(text, &decoded) {
+        return None;
+    }
+    Some(Spec {
+        decoded,
+        warnings: Vec::new(),
+        problems: Vec::new(),
+        unknown: Vec::new(),
+    })
 }
 
 /// Reads any document of the spec as a tree.

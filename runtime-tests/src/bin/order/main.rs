@@ -7,9 +7,14 @@
 //! ```
 //!
 //! The commands of an engine are run and watched. Printed is a linker script that
-//! inserts one section before `.text`; what it does not name stays where it was. A name
+//! inserts one section behind `.text`; what it does not name stays where it was. A name
 //! that no longer exists costs nothing, and hashes of crates are wildcards: the list
 //! survives changes of the code and of the compiler, only ever less exact.
+//!
+//! The section is a segment of its own, at a distance of a page from its neighbours, and
+//! so is what is seldom read of the constants. Since Linux 6.18 one fault maps the whole
+//! folio that a page of a file lies in, and a folio may be megabytes: only the border of
+//! a mapping ends it.
 
 #[cfg(target_arch = "x86_64")]
 mod watch;
@@ -54,11 +59,12 @@ mod layout {
             }
         }
         println!("/* The order of first use; `make order` writes this file. */");
-        println!("SECTIONS {{\n  .text.first_used : {{");
+        println!("SECTIONS {{\n  .text.first_used {APART} : AT(0x40000000) {{");
         for pattern in layout.sorted() {
             println!("    {pattern}");
         }
-        println!("  }}\n}}\nINSERT BEFORE .text;");
+        println!("  }}\n}}\nINSERT AFTER .text;");
+        println!("{SELDOM}");
         ExitCode::SUCCESS
     }
 
@@ -100,6 +106,27 @@ mod layout {
             self.order
         }
     }
+
+    /// An address that leaves a page free: two neighbours would be one mapping. What
+    /// makes a segment of its own is the physical address that follows it; nobody reads
+    /// those of a program.
+    const APART: &str = "(ALIGN(CONSTANT(MAXPAGESIZE)) + CONSTANT(MAXPAGESIZE))";
+
+    /// Constants that no container's start reads: tables of Unicode and of numbers,
+    /// those of the C library's locales, what only error messages, panics, `stats` and
+    /// network devices need; and behind them what unwinding would need.
+    const SELDOM: &str = "SECTIONS {
+  .rodata.seldom (ALIGN(CONSTANT(MAXPAGESIZE)) + CONSTANT(MAXPAGESIZE)) : AT(0x20000000) {
+    *(.rodata._R*_4core7unicode* .rodata._R*_4core3num*)
+    *(.rodata._R*_5gimli* .rodata._R*_9addr2line* .rodata._R*_14rustc_demangle*)
+    *(.rodata._R*_19netlink_packet_core* .rodata._R*_20netlink_packet_route*)
+    *(.rodata._R*_19serde_path_to_error*)
+    *libc.a:C-*.o(.rodata .rodata.*)
+    *libc.a:fpioconst.o(.rodata .rodata.*)
+    *libm*.a:*(.rodata .rodata.*)
+  }
+}
+INSERT BEFORE .gcc_except_table;";
 
     /// Places in [`lines`].
     const RUN: usize = 0;

@@ -1,7 +1,7 @@
 //! containerd through `ctr`, which names the runtime's binary to the shim of Go.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runtime_tests::{Case, Finished, Program, cgroup_directories, convention, process_is_alive};
 use rustix::process::Signal;
@@ -134,7 +134,12 @@ pub fn remove(session: &mut Session, id: &str) {
 
 /// The runtime itself, with the directory in which the shim keeps containers.
 fn runtime(session: &Session, args: &[&str]) -> Program {
-    let root = format!("/run/containerd/runc/{}", session.case.token());
+    let token = session.case.token();
+    let own = format!("/run/containerd/corten/{token}");
+    let root = match session.is_tested() && Path::new(&own).exists() {
+        true => own,
+        false => format!("/run/containerd/runc/{token}"),
+    };
     session
         .case
         .program(&session.runtime.path)
@@ -334,67 +339,61 @@ fn on_terminal(session: &mut Session, args: &[&str]) -> Finished {
 #[convention("-t: a terminal of the client's size, for run and exec.")]
 fn terminal(case: &mut Case) {
     story(case, ctr, |session, _| {
-        let line = "tty; until stty size 2> /dev/null | grep ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6";
         let binary = session.runtime.path.clone();
-        let run = [
-            "run",
-            "--runc-binary",
-            &binary,
-            "--rm",
-            "-t",
-            NAME,
-            "c",
-            "sh",
-            "-c",
-            line,
-        ];
-        let finished = on_terminal(session, &run).exits(6);
-        assert!(
-            finished.stdout.contains("30 100") && finished.stdout.contains("all"),
-            "{}",
-            finished.describe()
-        );
-        start(session, "", "c", "exec sleep 1000");
-        let finished = on_terminal(
-            session,
-            &[
-                "task",
-                "exec",
-                "-t",
-                "--exec-id",
-                "e",
-                "c",
-                "sh",
-                "-c",
-                line,
-            ],
-        );
-        let finished = finished.exits(6);
-        assert!(
-            finished.stdout.contains("30 100") && finished.stdout.contains("all"),
-            "{}",
-            finished.describe()
-        );
-        end(session, "c");
+        tell_terminal(session, &["--runc-binary", &binary]);
     });
+}
+
+/// `choice` is of the runtime, for `ctr run`.
+pub fn tell_terminal(session: &mut Session, choice: &[&str]) {
+    let line = "tty; until stty size 2> /dev/null | grep ^30.100; do sleep 0.05; done; test -t 0 -a -t 1 -a -t 2 && echo all; exit 6";
+    let rest = ["--rm", "-t", NAME, "c", "sh", "-c", line];
+    let run = [&["run"], choice, &rest].concat();
+    let exec = [
+        "task",
+        "exec",
+        "-t",
+        "--exec-id",
+        "e",
+        "c",
+        "sh",
+        "-c",
+        line,
+    ];
+    tell_on_terminal(session, &run);
+    start(session, "", "c", "exec sleep 1000");
+    tell_on_terminal(session, &exec);
+    end(session, "c");
+}
+
+#[track_caller]
+fn tell_on_terminal(session: &mut Session, args: &[&str]) {
+    let finished = on_terminal(session, args).exits(6);
+    assert!(
+        finished.stdout.contains("30 100") && finished.stdout.contains("all"),
+        "{}",
+        finished.describe()
+    );
 }
 
 #[convention("Containers outlive a containerd that is killed; the next one finds them again.")]
 fn containerd_is_killed(case: &mut Case) {
-    story(case, ctr, |session, containerd| {
-        start(session, "", "c", "exec sleep 1000");
-        let before = pid(session, "c");
-        containerd.crash();
-        containerd.restart(session.case);
-        assert_eq!(pid(session, "c"), before);
-        until_status(session, "c", "RUNNING");
-        tell_until_output(session, &exec("--exec-id e", &["echo", "still"])).ok();
-        // Killed behind the engine's back, and it notices.
-        runtime(session, &["kill", "c", "KILL"]).run().ok();
-        until_status(session, "c", "STOPPED");
-        session.tell(&["task", "rm", "c"]).ok().says("code 137");
-        remove(session, "c");
-    });
+    story(case, ctr, tell_containerd_is_killed);
+}
+
+pub fn tell_containerd_is_killed(session: &mut Session, containerd: &mut Containerd) {
+    start(session, "", "c", "exec sleep 1000");
+    let before = pid(session, "c");
+    containerd.crash();
+    containerd.restart(session.case);
+    assert_eq!(pid(session, "c"), before);
+    until_status(session, "c", "RUNNING");
+    tell_until_output(session, &exec("--exec-id e", &["echo", "still"])).ok();
+    // Killed behind the engine's back, and it notices.
+    runtime(session, &["kill", "c", "KILL"]).run().ok();
+    until_status(session, "c", "STOPPED");
+    session.tell(&["task", "rm", "c"]).ok().says("code 137");
+    remove(session, "c");
 }
 
 #[convention("A shim that is killed: containerd has the runtime delete the container, by force.")]
@@ -418,29 +417,31 @@ fn shim_is_killed(case: &mut Case) {
 
 #[convention("Shim and containerd killed: the runtime lists, kills and deletes what they left.")]
 fn everything_is_killed(case: &mut Case) {
-    story(case, ctr, |session, containerd| {
-        start(session, "", "c", "exec sleep 1000");
-        let init = pid(session, "c");
-        containerd.crash();
-        for shim in shims(&["c", session.case.token()]) {
-            kill(shim, Signal::KILL);
-        }
-        let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
-        session.note("list", &list);
-        let state = runtime(session, &["state", "c"]).run().ok().stdout;
-        assert!(state.contains("running"), "{state}");
-        runtime(session, &["kill", "c", "KILL"]).run().ok();
-        session
-            .case
-            .until("the container ends", || !process_is_alive(init));
-        runtime(session, &["delete", "c"]).run().ok();
-        let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
-        session.note("list after delete", &list);
-        containerd.restart(session.case);
-        session.note(
-            "tasks",
-            &session.ask(&["task", "ls", "--quiet"]).ok().stdout,
-        );
-        remove(session, "c");
-    });
+    story(case, ctr, tell_everything_is_killed);
+}
+
+pub fn tell_everything_is_killed(session: &mut Session, containerd: &mut Containerd) {
+    start(session, "", "c", "exec sleep 1000");
+    let init = pid(session, "c");
+    containerd.crash();
+    for shim in shims(&["-namespace", session.case.token()]) {
+        kill(shim, Signal::KILL);
+    }
+    let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
+    session.note("list", &list);
+    let state = runtime(session, &["state", "c"]).run().ok().stdout;
+    assert!(state.contains("running"), "{state}");
+    runtime(session, &["kill", "c", "KILL"]).run().ok();
+    session
+        .case
+        .until("the container ends", || !process_is_alive(init));
+    runtime(session, &["delete", "c"]).run().ok();
+    let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
+    session.note("list after delete", &list);
+    containerd.restart(session.case);
+    session.note(
+        "tasks",
+        &session.ask(&["task", "ls", "--quiet"]).ok().stdout,
+    );
+    remove(session, "c");
 }

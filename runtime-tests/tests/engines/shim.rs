@@ -72,3 +72,28 @@ fn killed_shim(case: &mut Case) {
         ctr::remove(session, "c");
     });
 }
+
+#[convention("-t: a terminal of the client's size, for run and exec.")]
+fn terminal(case: &mut Case) {
+    needs_the_shim(case);
+    story(case, through_own_shim, |session, _| {
+        let path = session.runtime.path.clone();
+        let shim = shim_of(&path);
+        match session.is_tested() {
+            true => ctr::tell_terminal(session, &["--runtime", &shim.to_string_lossy()]),
+            false => ctr::tell_terminal(session, &["--runc-binary", &path]),
+        }
+    });
+}
+
+#[convention("Containers outlive a containerd that is killed; the next one finds them again.")]
+fn containerd_is_killed(case: &mut Case) {
+    needs_the_shim(case);
+    story(case, through_own_shim, ctr::tell_containerd_is_killed);
+}
+
+#[convention("Shim and containerd killed: the runtime lists, kills and deletes what they left.")]
+fn everything_is_killed(case: &mut Case) {
+    needs_the_shim(case);
+    story(case, through_own_shim, ctr::tell_everything_is_killed);
+}

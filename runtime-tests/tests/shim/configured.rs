@@ -3,13 +3,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::shim::oci::Options;
+use containerd_shim_protos::types::introspection::RuntimeInfo;
 use runtime_tests::{Case, cgroup_directories, convention};
+use serde_json::{Value, json};
 
 use crate::driver::{Stdio3, options};
 use crate::streams::Both;
-use crate::telling::{Telling, compare};
+use crate::telling::{Telling, alone, compare};
 
 const CHAPTER: &str = "The shim: options";
 
@@ -135,5 +138,30 @@ fn memory_is_short(case: &mut Case) {
         let init = task.connect().expect("connect").task_pid.cast_signed();
         telling.note("init", score(init).expect("a score"));
         telling.finish(&task);
+    });
+}
+
+#[convention("`-info`: the features of the runtime, with recursive read-only and idmapped mounts.")]
+fn features(case: &mut Case) {
+    // The shim of Debian 12 knows no `-info`.
+    alone(case, |telling| {
+        let info = std::process::Command::new(&telling.call.shim)
+            .arg("-info")
+            .output();
+        let info = info.expect("the shim").stdout;
+        let info = RuntimeInfo::parse_from_bytes(&info).expect("a message");
+        assert_eq!(info.name, "io.containerd.corten.v2");
+        let told: Value = serde_json::from_slice(&info.features.value).expect("features");
+        let runtime = telling.case.runtime().args(["features"]).run().ok().stdout;
+        assert_eq!(
+            told,
+            serde_json::from_str::<Value>(&runtime).expect("features")
+        );
+        let options = told["mountOptions"].as_array().expect("options");
+        assert!(options.contains(&json!("rro")), "{options:?}");
+        assert_eq!(
+            told["linux"]["mountExtensions"]["idmap"]["enabled"],
+            json!(true)
+        );
     });
 }

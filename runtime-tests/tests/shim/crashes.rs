@@ -6,9 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use containerd_shim_protos::api::{Mount, WaitRequest};
-use containerd_shim_protos::protobuf::Message;
-use containerd_shim_protos::protobuf::MessageField;
+use containerd_shim_protos::api::{
+    CreateTaskRequest, DeleteRequest, Mount, StartRequest, WaitRequest,
+};
+use containerd_shim_protos::protobuf::{Message, MessageDyn, MessageField};
 use containerd_shim_protos::ttrpc::proto::Request;
 use runtime_tests::{
     Case, cgroup_directories, convention, descendants, mounts_below, process_is_alive,
@@ -253,6 +254,64 @@ fn clients_that_leave(case: &mut Case) {
         let closed = now.len() <= before.len() || !telling.is_tested;
         assert!(closed, "{now:?}\nbefore: {before:?}\n{}", task.log());
         telling.finish(&task);
+    });
+}
+
+#[convention(
+    "Clients that ask for a container, its start, an exec and its deletion, and leave at once: all of it happens."
+)]
+fn asked_and_left(case: &mut Case) {
+    // The shim of Go stops in the middle.
+    alone(case, |telling| {
+        let bundle = telling.bundle("exec sleep 1000");
+        let task = telling.shim(&bundle);
+        let message = |message: &dyn MessageDyn| message.write_to_bytes_dyn().expect("a message");
+        let create = CreateTaskRequest {
+            id: "c".to_owned(),
+            bundle: bundle.path.to_string_lossy().into_owned(),
+            options: MessageField::some(telling.options()),
+            ..CreateTaskRequest::default()
+        };
+        ask_and_leave(&task, "Create", message(&create));
+        telling.until("/tasks/create", "c", "");
+        let start = StartRequest {
+            id: "c".to_owned(),
+            ..StartRequest::default()
+        };
+        ask_and_leave(&task, "Start", message(&start));
+        telling.until("/tasks/start", "c", "");
+        telling.must(
+            "exec",
+            task.exec("e", &crate::service::process("exit 3"), &Stdio3::default()),
+        );
+        let start = StartRequest {
+            exec_id: "e".to_owned(),
+            ..start
+        };
+        ask_and_leave(&task, "Start", message(&start));
+        telling.until("/tasks/exit", "c", "e");
+        telling.must("kill", task.kill("", 9));
+        telling.until("/tasks/exit", "c", "");
+        let delete = DeleteRequest {
+            id: "c".to_owned(),
+            ..DeleteRequest::default()
+        };
+        ask_and_leave(&task, "Delete", message(&delete));
+        telling.until("/tasks/delete", "c", "");
+        task.state("").expect_err("it is deleted");
+        telling.shutdown(&task);
+        let topics = telling.listener.heard().into_iter();
+        let topics: Vec<String> = topics.map(|event| event.topic).collect();
+        let wanted = [
+            "create",
+            "start",
+            "exec-added",
+            "exec-started",
+            "exit",
+            "exit",
+            "delete",
+        ];
+        assert_eq!(topics, wanted.map(|name| format!("/tasks/{name}")));
     });
 }
 

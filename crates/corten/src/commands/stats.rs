@@ -39,7 +39,7 @@ pub fn stats(global: &Global, args: &Stats) -> Result<(), CommandError> {
         None => Store::open(&root(global)?)?,
     };
     let Some(store) = store else {
-        return report::print(&render(&[], args.format, Paint::for_output()));
+        return report::print(&page(&[], args.format, &root(global)?));
     };
     for id in &args.ids {
         check_id(id)?;
@@ -61,10 +61,7 @@ pub fn stats(global: &Global, args: &Stats) -> Result<(), CommandError> {
             Some(Row::new(id, &earlier.usage, &sample.usage, elapsed, memory))
         });
         let rows: Vec<Row> = rows.collect();
-        let mut text = render(&rows, args.format, Paint::for_output());
-        if rows.is_empty() && args.format == ListFormat::Table && is_interactive() {
-            text += &nothing_runs(store.path());
-        }
+        let text = page(&rows, args.format, store.path());
         let redrawn = !args.no_stream && args.format == ListFormat::Table && is_interactive();
         let text = if redrawn { in_place(&text) } else { text };
         if report::print_part(&text)? == Reader::Gone || args.no_stream {
@@ -103,6 +100,17 @@ fn running(store: &Store) -> Result<Vec<String>, CommandError> {
     Ok(ids.collect())
 }
 
+/// What is printed at once. Somebody who looks below the wrong root is told.
+fn page(rows: &[Row], format: ListFormat, root: &str) -> String {
+    let text = render(rows, format, Paint::for_output());
+    if rows.is_empty() && format == ListFormat::Table && is_interactive() {
+        return format!(
+            "{text}No container runs below {root}; engines keep theirs elsewhere: --root DIR\n"
+        );
+    }
+    text
+}
+
 fn render(rows: &[Row], format: ListFormat, paint: Paint) -> String {
     if format == ListFormat::Json {
         return report::line_of_json(&rows);
@@ -123,11 +131,6 @@ fn render(rows: &[Row], format: ListFormat, paint: Paint) -> String {
         text.push('\n');
     }
     text
-}
-
-/// For somebody who looks below the wrong root.
-fn nothing_runs(root: &str) -> String {
-    format!("No container runs below {root}; engines keep theirs elsewhere: --root DIR\n")
 }
 
 /// Over what was printed last, from the top of the terminal, without a flicker:

@@ -47,17 +47,33 @@ pub(super) fn examine(host: &HostFacts, survey: &Survey, checks: &mut Vec<Check>
             "kernel",
             format!("{found} (5.14 or newer is needed)"),
         ));
-        for (since, name, costs) in NEWER.iter().filter(|(since, ..)| host.kernel < *since) {
-            let found = format!(
-                "not in Linux {major}.{minor}, since {}.{}",
-                since.0, since.1
-            );
-            checks.push(Check::degraded(name, found, costs, ""));
-        }
     }
     seccomp(survey, checks);
+    newer(host, checks);
     modules(host, checks);
     build_options(survey, checks);
+}
+
+/// One line for what there is, and one for each thing that there is not.
+fn newer(host: &HostFacts, checks: &mut Vec<Check>) {
+    if host.kernel < OLDEST {
+        return;
+    }
+    let has = |since: (u32, u32)| host.kernel >= since;
+    let there = NEWER.iter().filter(|(since, ..)| has(*since));
+    let there: Vec<String> = there
+        .map(|((major, minor), name, _)| format!("{name} ({major}.{minor})"))
+        .collect();
+    if !there.is_empty() {
+        checks.push(Check::ok("newer features", there.join(", ")));
+    }
+    for ((major, minor), name, costs) in NEWER.iter().filter(|(since, ..)| !has(*since)) {
+        let found = format!(
+            "not in Linux {}.{}, since {major}.{minor}",
+            host.kernel.0, host.kernel.1
+        );
+        checks.push(Check::degraded(name, found, costs, ""));
+    }
 }
 
 fn seccomp(survey: &Survey, checks: &mut Vec<Check>) {
@@ -119,7 +135,7 @@ fn build_options(survey: &Survey, checks: &mut Vec<Check>) {
     if filesystem("overlay") {
         checks.push(Check::ok(
             "overlay",
-            "available, or loaded when it is asked for",
+            "available, or loaded when it is asked for (3.18, in user namespaces 5.11)",
         ));
     } else {
         let costs = "`run --overlay` and the images of most engines do not work";
@@ -130,32 +146,41 @@ fn build_options(survey: &Survey, checks: &mut Vec<Check>) {
             "modprobe overlay",
         ));
     }
-    for (name, there, costs) in [
+    for (name, since, there, costs) in [
         (
             "mqueue",
+            "2.6.6",
             filesystem("mqueue"),
             "POSIX message queues: the mount on /dev/mqueue fails",
         ),
         (
             "time namespaces",
+            "5.6",
             survey.time_namespaces,
             "configurations with a time namespace are refused",
         ),
         (
             "keyrings",
+            "2.6.10",
             survey.keyrings,
             "containers share the keyring of their caller",
         ),
         (
             "pressure",
+            "4.20",
             survey.pressure,
             "`stats` and `events` have no pressure (boot with psi=1)",
         ),
     ] {
         checks.push(if there {
-            Check::ok(name, "available")
+            Check::ok(name, format!("available ({since})"))
         } else {
-            Check::degraded(name, "not in this kernel", costs, "")
+            Check::degraded(
+                name,
+                format!("not in this kernel (since {since}, a build option)"),
+                costs,
+                "",
+            )
         });
     }
 }

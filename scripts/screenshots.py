@@ -99,6 +99,13 @@ def draw(prompt, output, limit):
     return "\n".join(picture + ["</g>", "</svg>", ""])
 
 
+def elsewhere(output, work):
+    """The same from /srv, columns where they were."""
+    lost = " " * (len(work) - len("/srv"))
+    place = re.compile(re.escape(work) + r"([^\s\x1b]*)(  +)?")
+    return place.sub(lambda found: "/srv" + found[1] + (found[2] + lost if found[2] else ""), output)
+
+
 def main():
     corten, out = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
     work = tempfile.mkdtemp(prefix="corten-screenshots-")
@@ -110,7 +117,7 @@ def main():
 
     def show(name, prompt, words, seconds=10, limit=132):
         output = at_terminal([corten, *state, *words], seconds, work)
-        output = output.replace(work, "/srv").replace(os.path.dirname(corten), "/usr/sbin")
+        output = elsewhere(output, work).replace(os.path.dirname(corten), "/usr/sbin")
         with open(os.path.join(out, name + ".svg"), "w", encoding="utf-8") as file:
             file.write(draw(prompt, output, limit))
 

@@ -171,6 +171,7 @@ deb: binaries man ## a Debian package in target/dist
 	scripts/make-deb $(BINARIES) $(ASSETS) target/dist
 
 dist: binaries man ## a release in target/dist: archives, checksums, bill of materials
+	@scripts/install-packages git python3
 	scripts/make-dist $(BINARIES) $(ASSETS) target/dist
 
 # Debian 12 has no package of it: `cargo install --locked mdbook`.
@@ -192,9 +193,10 @@ build-deps:
 ENGINES = containerd docker.io buildah podman conmon golang-github-containers-common netavark aardvark-dns iptables \
 	uidmap slirp4netns catatonit
 
-# The shells whose completions are tried, and who reads man pages and packages.
+# The shells whose completions are tried, who reads man pages and packages, and what
+# pages and scripts call.
 handbook-deps:
-	@scripts/install-packages zsh fish bash-completion mandoc lintian jq
+	@scripts/install-packages zsh fish bash-completion mandoc lintian jq python3
 
 # runc and crun are the peers that the benchmark and the conformance suite can
 # run against; libseccomp is the oracle of the seccomp compiler's test; procps has

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use runtime_tests::{Case, convention, skip};
 use serde_json::Value;
@@ -38,6 +39,8 @@ fn script(case: &Case, name: &str, words: &[&str], destination: &Path) -> String
         // What is tested is not how small it gets: a debug build takes xz a minute.
         .env("DPKG_DEB_COMPRESSOR_TYPE", "gzip")
         .env("DPKG_DEB_COMPRESSOR_LEVEL", "1")
+        .env("COMPRESSION", "1")
+        .limit(Duration::from_secs(200))
         .run()
         .ok()
         .stdout
@@ -212,6 +215,8 @@ fn lintian(case: &mut Case) {
         ])
         .args(["--suppress-tags", &ALLOWED.join(",")])
         .args([&package])
+        // It takes twenty seconds on an idle machine.
+        .limit(Duration::from_secs(300))
         .run()
         .ok();
     assert_eq!(finished.stdout, "", "{}", finished.describe());
@@ -290,6 +295,57 @@ fn bill_of_materials(case: &mut Case) {
         assert!(
             component["licenses"][0]["expression"].is_string(),
             "{component}"
+        );
+    }
+}
+
+#[convention(
+    "The archives of a release are what their checksums say, and one of them unpacks to a program that runs."
+)]
+fn release(case: &mut Case) {
+    case.only_corten();
+    let (binaries, assets) = built(case);
+    let out = case.directory.join("out");
+    let words = [&binaries, &assets, &out].map(|path| path.to_string_lossy().into_owned());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    script(case, "make-dist", &words, Path::new(""));
+    let case = &*case;
+    let within = |program: &str, words: &[&str]| {
+        let program = case.program(program).args(words).directory(&out);
+        program.run().ok().stdout
+    };
+    let checked = within("sha256sum", &["--check", "--strict", "SHA256SUMS"]);
+    assert_eq!(checked.lines().count(), 3, "{checked}");
+    let names = files(&out);
+    let archive = |wanted: fn(&str) -> bool| {
+        let names = names.iter().filter_map(|path| path.file_name()?.to_str());
+        let mut found = names.filter(|name| name.ends_with(".tar.gz") && wanted(name));
+        found.next().expect("an archive").to_owned()
+    };
+    let program = archive(|name| name.contains("linux"));
+    within("tar", &["--extract", "--file", &program]);
+    let tree = out.join(program.trim_end_matches(".tar.gz"));
+    let corten = tree.join("usr/local/sbin/corten");
+    case.program(&corten.to_string_lossy())
+        .args(["--version"])
+        .run()
+        .ok();
+    assert!(tree.join("usr/local/share/man/man8/corten.8").exists());
+    let sources = within(
+        "tar",
+        &["--list", "--file", &archive(|name| !name.contains("linux"))],
+    );
+    for file in [
+        "Cargo.lock",
+        "Makefile",
+        "crates/corten/src/main.rs",
+        "LICENSE",
+    ] {
+        assert!(
+            sources
+                .lines()
+                .any(|line| line.ends_with(&format!("/{file}"))),
+            "{file}"
         );
     }
 }

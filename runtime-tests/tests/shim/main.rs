@@ -32,6 +32,7 @@ fn main() -> std::process::ExitCode {
         Isolation {
             // The sockets of shims, and the states of their containers.
             empty_directories: &["/run"],
+            kept_directories: &[],
         },
     )
 }

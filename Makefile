@@ -34,6 +34,7 @@ demo: build-deps ## the story of a container under the hood
 
 test: lint test-deps handbook-deps undefended ## every test: unit, property, differential, conformance, engines, bad input
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	@$(MAKE) --no-print-directory man PROFILE=fast
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 	$(DEFENCES)
 	$(MAKE) --no-print-directory test-vm-quick
@@ -65,6 +66,7 @@ engines: test-deps ## container engines (podman, Docker, containerd, buildah) dr
 
 handbook: test-deps handbook-deps ## packaging, and every command of the documentation, run as written
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	@$(MAKE) --no-print-directory man PROFILE=fast
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" VIEW=host $(CARGO) test --locked -p runtime-tests --test handbook -- $(ARGS)
 
 engine-table: test-deps ## docs/engines/features.md: every engine, every feature, corten beside runc and crun
@@ -148,7 +150,7 @@ order: build-deps ## the order of corten's functions in its file, from watching 
 DAY = $(shell git log -1 --format=%cs 2>/dev/null || date -u +%F)
 
 man: build-deps ## man pages and completions in target/assets
-	$(CARGO) run --locked -q -p corten --example assets -- target/assets $(DAY)
+	$(CARGO) run --locked -q --profile $(PROFILE) -p corten --example assets -- target/assets $(DAY)
 	@ls target/assets/*
 
 # What is installed and packaged; PROFILE=fast builds in seconds what PROFILE=release

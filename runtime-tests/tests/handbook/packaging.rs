@@ -21,7 +21,7 @@ fn built(case: &Case) -> (PathBuf, PathBuf) {
     let assets = crate::repository().join("target/assets");
     if !assets.join("man/corten.8").exists() {
         case.program("make")
-            .args(["man"])
+            .args(["man", "PROFILE=fast"])
             .directory(&crate::repository())
             .run()
             .ok();

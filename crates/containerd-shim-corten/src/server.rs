@@ -18,6 +18,9 @@ use crate::log;
 use crate::reaper::Reaper;
 use crate::service::Service;
 
+/// How long after a request there may come another.
+const REST: Duration = Duration::from_secs(1);
+
 /// Serves the socket that is standard input.
 ///
 /// # Errors
@@ -75,6 +78,7 @@ async fn serve_socket(flags: &Flags, listener: UnixListener) -> Result<(), Strin
         reaper,
         shutdown.clone(),
     );
+    let resting = tokio::spawn(rest(service.work()));
     let mut server = Server::new()
         .add_listener(Listener::try_from(listener).map_err(line)?)
         .register_service(both_versions(service));
@@ -91,9 +95,19 @@ async fn serve_socket(flags: &Flags, listener: UnixListener) -> Result<(), Strin
     if let Some(path) = path {
         let _ = std::fs::remove_file(path);
     }
+    resting.abort();
     publisher.finish().await;
     let _ = tokio::time::timeout(Duration::from_secs(1), server.shutdown()).await;
     Ok(())
+}
+
+/// Gives memory back a while after the last request: a shim waits for days.
+async fn rest(work: Arc<Notify>) {
+    loop {
+        work.notified().await;
+        tokio::time::sleep(REST).await;
+        kernel::memory::settle();
+    }
 }
 
 /// containerd 1 calls `containerd.task.v2.Task`, containerd 2 the same methods of

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod keyring;
 pub mod link;
 pub mod memfd;
+pub mod memory;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

@@ -46,6 +46,8 @@ pub struct Shim {
     /// Ids of containers that are being made.
     making: Mutex<std::collections::HashSet<String>>,
     shutdown: Arc<Notify>,
+    /// Told of each request about a container.
+    work: Arc<Notify>,
 }
 
 /// [`Shim`], as the generated server wants it.
@@ -69,7 +71,13 @@ impl Service {
             containers: Mutex::default(),
             making: Mutex::default(),
             shutdown,
+            work: Arc::default(),
         }))
+    }
+
+    /// Told of each request about a container.
+    pub fn work(&self) -> Arc<Notify> {
+        self.0.work.clone()
     }
 }
 
@@ -81,6 +89,7 @@ impl Shim {
     }
 
     fn container(&self, id: &str) -> Result<Arc<Container>> {
+        self.work.notify_one();
         let container = self.containers().get(id).cloned();
         container.ok_or_else(|| not_found(format!("container {id:?} not created")))
     }

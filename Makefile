@@ -35,6 +35,8 @@ demo: build-deps ## the story of a container under the hood
 test: lint test-deps handbook-deps undefended ## every test: unit, property, differential, conformance, engines, bad input
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	@$(MAKE) --no-print-directory man PROFILE=fast
+	@-scripts/fetch-containerd trixie forky
+	$(CARGO) build --locked -p cri
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 	$(DEFENCES)
 	$(MAKE) --no-print-directory test-vm-quick
@@ -60,8 +62,10 @@ conformance: test-deps ## the conformance suite alone; RUNTIME=/usr/sbin/runc te
 	@test -n "$$RUNTIME" || $(CARGO) build --locked --profile fast -p corten
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test conformance -- $(ARGS)
 
-engines: test-deps ## container engines (podman, Docker, containerd, buildah) driving corten, each beside another runtime
+engines: test-deps ## container engines (podman, Docker, containerd, pods of Kubernetes, buildah) driving corten, each beside another runtime
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	@-scripts/fetch-containerd trixie forky
+	$(CARGO) build --locked -p cri
 	RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" $(CARGO) test --locked -p runtime-tests --test engines -- $(ARGS)
 
 handbook: test-deps handbook-deps ## packaging, and every command of the documentation, run as written
@@ -71,6 +75,8 @@ handbook: test-deps handbook-deps ## packaging, and every command of the documen
 
 engine-table: test-deps ## docs/engines/features.md: every engine, every feature, corten beside runc and crun
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
+	@-scripts/fetch-containerd trixie forky
+	$(CARGO) build --locked -p cri
 	@mkdir -p $(MATRIX)
 	for peer in runc crun; do \
 	    PEER=$$(PATH="$$PATH:/usr/sbin:/sbin" command -v $$peer) RUNTIME="$${RUNTIME:-$(CURDIR)/$(OUT)/fast/corten}" \
@@ -193,7 +199,7 @@ build-deps:
 
 # The engines, and what podman wants beside it: networks, users' namespaces, pods.
 ENGINES = containerd docker.io buildah podman conmon golang-github-containers-common netavark aardvark-dns iptables \
-	uidmap slirp4netns catatonit
+	uidmap slirp4netns catatonit containernetworking-plugins
 
 # The shells whose completions are tried, who reads man pages and packages, and what
 # pages and scripts call.
@@ -202,6 +208,6 @@ handbook-deps:
 
 # runc and crun are the peers that the benchmark and the conformance suite can
 # run against; libseccomp is the oracle of the seccomp compiler's test; procps has
-# the ps and kill, iproute2 the ip that tests call.
+# the ps and kill, iproute2 the ip that tests call. protoc is for the client of CRI.
 test-deps: build-deps
-	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace procps iproute2 $(ENGINES)
+	@scripts/install-packages busybox-static runc crun libseccomp-dev debootstrap strace procps iproute2 protobuf-compiler $(ENGINES)

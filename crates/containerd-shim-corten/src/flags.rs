@@ -10,6 +10,8 @@ pub enum Action {
     Start,
     /// Remove what is left of a container whose shim is gone.
     Delete,
+    /// Wait in a user namespace of its own: asked for by another shim.
+    HoldUserNamespace,
     /// `-v`
     Version,
     /// `-info`: what this runtime can do (containerd 2).
@@ -46,6 +48,7 @@ impl Flags {
                 flags.action = match argument.as_str() {
                     "start" => Action::Start,
                     "delete" => Action::Delete,
+                    crate::id_map::HOLD => Action::HoldUserNamespace,
                     other => {
                         return Err(format!("unknown action {other:?} (start or delete)"));
                     }

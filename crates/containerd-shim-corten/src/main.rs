@@ -15,6 +15,7 @@ mod container;
 mod events;
 mod flags;
 mod grpc;
+mod id_map;
 mod info;
 mod io;
 mod log;
@@ -55,6 +56,7 @@ fn run(flags: &Flags) -> Result<Vec<u8>, String> {
         Action::Delete => remove::delete(flags),
         Action::Serve => server::serve(flags).map(|()| Vec::new()),
         Action::Info => info::info(),
+        Action::HoldUserNamespace => id_map::hold(),
         Action::Version => Ok(format!(
             "containerd-shim-corten-v2:\n  Version:  {}\n",
             env!("CARGO_PKG_VERSION")

@@ -1,10 +1,13 @@
 //! The mounts that containerd wants below a bundle before the container is made.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use containerd_shim_protos::api::Mount;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::mount::{mount, mount_change, unmount};
+
+use crate::id_map::{IdMap, Layers, clone_mapped};
 
 /// More does not go through mount(2).
 const DATA_LIMIT: usize = 4095;
@@ -108,23 +111,43 @@ fn recursive(kind: MountPropagationFlags) -> Option<MountPropagationFlags> {
 }
 
 fn mount_one(wanted: &Mount, target: &str) -> Result<(), String> {
-    let parsed = parse(wanted);
+    let mut parsed = parse(wanted);
     let line = |error: rustix::io::Errno| error.to_string();
+    let map = IdMap::take_from(&mut parsed.data)?;
+    let users = map.map(|map| map.make_user_namespace()).transpose()?;
     if parsed.bind {
-        let bind = MountFlags::BIND | (parsed.flags & RECURSIVE);
-        mount(&wanted.source, target, "", bind, None).map_err(line)?;
+        bind(wanted, &parsed, target, users.as_ref())?;
         let attributes = parsed.flags & !RECURSIVE;
         if !attributes.is_empty() {
             rustix::mount::mount_remount(target, MountFlags::BIND | attributes, "")
                 .map_err(line)?;
         }
     } else {
+        let layers = users
+            .map(|users| Layers::put_into(&mut parsed.data, target, &users))
+            .transpose()?;
         mount_filesystem(wanted, &parsed, target)?;
+        drop(layers);
     }
     match parsed.propagation {
         Some(propagation) => mount_change(target, propagation).map_err(line),
         None => Ok(()),
     }
+}
+
+fn bind(
+    wanted: &Mount,
+    parsed: &Parsed,
+    target: &str,
+    users: Option<&OwnedFd>,
+) -> Result<(), String> {
+    let recursive = parsed.flags.contains(RECURSIVE);
+    let Some(users) = users else {
+        let flags = MountFlags::BIND | (parsed.flags & RECURSIVE);
+        return mount(&wanted.source, target, "", flags, None).map_err(|error| error.to_string());
+    };
+    let tree = clone_mapped(&wanted.source, recursive, users)?;
+    kernel::mount::move_mount_to_path(tree.as_fd(), target).map_err(|error| error.to_string())
 }
 
 /// An overlay of many layers has more options than a page holds. All its layers lie

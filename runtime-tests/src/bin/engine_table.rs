@@ -156,6 +156,11 @@ mod tests {
     fn tests_of(file: &Path, module: &str) -> Vec<String> {
         let text = fs::read_to_string(file).unwrap();
         let mut found = Vec::new();
+        // Tests that several files have.
+        for line in text.lines().filter(|line| line.starts_with("include!(")) {
+            let included = line.split('"').nth(1).unwrap();
+            found.extend(tests_of(&file.with_file_name(included), module));
+        }
         let mut registered = false;
         for line in text.lines() {
             registered |= line.starts_with("#[convention(");
@@ -176,7 +181,7 @@ mod tests {
             let module = format!("{prefix}{stem}::");
             if path.is_dir() {
                 found.extend(tests_below(&path, &module));
-            } else {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.extend(tests_of(&path, &module));
             }
         }

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::daemon::{Containerd, kill, remove_with_mounts, shims};
 use crate::images::{Images, NAME};
-use crate::session::{Engine, PATIENCE, Runtime, Session, compare, require};
+use crate::session::{Engine, PATIENCE, Runtime, Session, compare_with, peer, require};
 
 const CHAPTER: &str = "containerd";
 
@@ -39,9 +39,21 @@ pub fn ctr_with(case: &Case, choice: &[&str], args: &[&str]) -> Program {
 /// Tells the story with a new containerd that has the image.
 #[track_caller]
 pub fn story(case: &mut Case, engine: Engine, story: impl Fn(&mut Session, &mut Containerd)) {
+    let peer = peer(case);
+    story_beside(case, peer, engine, story);
+}
+
+/// [`story`] with a peer of the test's choice.
+#[track_caller]
+pub fn story_beside(
+    case: &mut Case,
+    peer: String,
+    engine: Engine,
+    story: impl Fn(&mut Session, &mut Containerd),
+) {
     require(&["containerd", "ctr", "containerd-shim-runc-v2"]);
     let archive = Images::make(case.store()).oci_archive();
-    compare(case, engine, |session| {
+    compare_with(case, peer, engine, |session| {
         let mut containerd = Containerd::start(session.case, &directory(session.case));
         let import = ["image", "import", &archive.to_string_lossy()];
         session.ask(&import).ok();

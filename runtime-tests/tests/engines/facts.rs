@@ -51,6 +51,12 @@ const PLAIN: [&str; 17] = [
 pub fn write_down(session: &mut Session, finished: Finished, except: &[&str]) -> Facts {
     let label = session.label(&finished);
     let facts = Facts::parse(&finished.ok().stdout);
+    note(session, &label, &facts, except);
+    facts
+}
+
+/// The same for facts that came another way.
+pub fn note(session: &mut Session, label: &str, facts: &Facts, except: &[&str]) {
     let mut lines = BTreeMap::new();
     for name in PLAIN {
         lines.insert(name.to_owned(), facts.at(&format!("/{name}")).to_string());
@@ -58,7 +64,7 @@ pub fn write_down(session: &mut Session, finished: Finished, except: &[&str]) ->
     for name in STATUS {
         lines.insert(format!("status {name}"), facts.status(name).to_owned());
     }
-    lines.insert("dev".to_owned(), devices(&facts));
+    lines.insert("dev".to_owned(), devices(facts));
     // podman's own order differs from run to run, and so does a random number.
     let mut env = facts.at("/env").as_array().cloned().unwrap_or_default();
     env.retain(|entry| {
@@ -72,9 +78,9 @@ pub fn write_down(session: &mut Session, finished: Finished, except: &[&str]) ->
         lines.insert(name.to_owned(), facts.at(&format!("/{name}")).to_string());
     }
     lines.insert("cgroup".to_owned(), facts.text("/cgroup").to_owned());
-    lines.insert("namespaces".to_owned(), namespaces(&facts));
-    lines.insert("interfaces".to_owned(), interfaces(&facts));
-    for (target, mount) in mounts(&facts) {
+    lines.insert("namespaces".to_owned(), namespaces(facts));
+    lines.insert("interfaces".to_owned(), interfaces(facts));
+    for (target, mount) in mounts(facts) {
         lines.insert(format!("mount on {target}"), mount);
     }
     for (name, value) in lines {
@@ -82,7 +88,6 @@ pub fn write_down(session: &mut Session, finished: Finished, except: &[&str]) ->
             session.note(&format!("{label}: {name}"), &anonymous(&value));
         }
     }
-    facts
 }
 
 /// Device nodes without their owners: some runtimes give the `/dev/null` that is a

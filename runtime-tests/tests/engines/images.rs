@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 /// Its name in every archive that can hold one.
 pub const NAME: &str = "localhost/busybox:latest";
+/// The image of the process that holds the namespaces of a pod.
+pub const PAUSE: &str = "localhost/pause:latest";
 
 /// Like the machine's own, so that names can be looked up inside.
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\n\
@@ -51,6 +53,11 @@ impl Images {
         self.directory.join("oci.tar")
     }
 
+    /// The same for [`PAUSE`].
+    pub fn pause_archive(&self) -> PathBuf {
+        self.directory.join("oci-pause.tar")
+    }
+
     /// What `docker save` writes: `docker load`, `podman load`.
     pub fn docker_archive(&self) -> PathBuf {
         self.directory.join("docker.tar")
@@ -62,13 +69,27 @@ fn build(store: &Path, directory: &Path) {
     let layer = directory.join("root.tar");
     tar(&directory.join("root"), &layer, &["."]);
     let digest = sha256(&layer);
-    let config = json!({
-        "architecture": architecture(), "os": "linux",
-        "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
-    });
-    make_oci(directory, &layer, &digest, &config);
-    make_docker(directory, &layer, &digest, &config);
+    let config = |command: &[&str]| {
+        json!({
+            "architecture": architecture(), "os": "linux",
+            "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": command},
+            "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
+        })
+    };
+    make_oci(
+        &directory.join("oci"),
+        NAME,
+        (&layer, &digest),
+        &config(&["sh"]),
+    );
+    let pause = config(&["sleep", "1000000"]);
+    make_oci(
+        &directory.join("oci-pause"),
+        PAUSE,
+        (&layer, &digest),
+        &pause,
+    );
+    make_docker(directory, &layer, &digest, &config(&["sh"]));
 }
 
 /// Hard links, not symbolic ones: a mask on one applet must not hide all.
@@ -110,8 +131,7 @@ fn make_root(store: &Path, root: &Path) {
 }
 
 /// <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>
-fn make_oci(directory: &Path, layer: &Path, digest: &str, config: &Value) {
-    let layout = directory.join("oci");
+fn make_oci(layout: &Path, name: &str, (layer, digest): (&Path, &str), config: &Value) {
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).expect("blobs");
     fs::hard_link(layer, blobs.join(digest)).expect("layer blob");
@@ -134,7 +154,7 @@ fn make_oci(directory: &Path, layer: &Path, digest: &str, config: &Value) {
     let mut described = put("manifest.v1", &manifest);
     described["platform"] = json!({"architecture": architecture(), "os": "linux"});
     described["annotations"] = json!({
-        "io.containerd.image.name": NAME, "org.opencontainers.image.ref.name": "latest"});
+        "io.containerd.image.name": name, "org.opencontainers.image.ref.name": "latest"});
     let index = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": [described]});
     fs::write(layout.join("index.json"), index.to_string()).expect("index");
@@ -143,8 +163,8 @@ fn make_oci(directory: &Path, layer: &Path, digest: &str, config: &Value) {
         r#"{"imageLayoutVersion":"1.0.0"}"#,
     )
     .expect("layout");
-    let archive = directory.join("oci.tar");
-    tar(&layout, &archive, &["blobs", "index.json", "oci-layout"]);
+    let archive = layout.with_extension("tar");
+    tar(layout, &archive, &["blobs", "index.json", "oci-layout"]);
 }
 
 /// The format of `docker save` before it became an OCI layout.

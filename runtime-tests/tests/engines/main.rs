@@ -9,11 +9,13 @@
 use runtime_tests::{Isolation, View};
 
 mod buildah;
+mod cri;
 mod ctr;
 mod daemon;
 mod docker;
 mod facts;
 mod images;
+mod newer_containerd;
 mod podman;
 mod podman_confinement;
 mod podman_failures;
@@ -23,6 +25,7 @@ mod podman_networks;
 mod podman_processes;
 mod podman_rootless;
 mod podman_volumes;
+mod release;
 mod session;
 mod shim;
 

@@ -82,7 +82,19 @@ pub fn compare(case: &mut Case, engine: Engine, story: impl Fn(&mut Session)) {
 #[track_caller]
 pub fn compare_with(case: &mut Case, peer: String, engine: Engine, story: impl Fn(&mut Session)) {
     let tested = case.runtime_path().to_owned();
-    let [mine, theirs] = [("tested", tested), ("peer", peer)].map(|(name, path)| {
+    let runtimes = [("tested", tested), ("peer", peer)];
+    compare_all(case, runtimes, engine, story);
+}
+
+/// [`compare`] of several ways to call the runtime under test with the last of these.
+#[track_caller]
+pub fn compare_all<const COUNT: usize>(
+    case: &mut Case,
+    runtimes: [(&'static str, String); COUNT],
+    engine: Engine,
+    story: impl Fn(&mut Session),
+) {
+    let told = runtimes.map(|(name, path)| {
         let mut session = Session {
             case,
             runtime: Runtime { name, path },
@@ -90,20 +102,25 @@ pub fn compare_with(case: &mut Case, peer: String, engine: Engine, story: impl F
             transcript: Vec::new(),
         };
         story(&mut session);
-        session.end()
+        (name, session.end())
     });
-    let differences: Vec<String> = mine
-        .iter()
-        .zip(&theirs)
-        .filter(|(mine, theirs)| mine != theirs)
-        .map(|(mine, theirs)| format!("- {mine}\n+ {theirs}"))
-        .collect();
-    let differences = differences.join("\n");
-    assert!(
-        differences.is_empty(),
-        "- here, + with the peer:\n{differences}"
-    );
-    assert_eq!(mine.len(), theirs.len(), "one story is longer");
+    let Some(((_, theirs), all)) = told.split_last() else {
+        return;
+    };
+    for (name, mine) in all {
+        let differences: Vec<String> = mine
+            .iter()
+            .zip(theirs)
+            .filter(|(mine, theirs)| mine != theirs)
+            .map(|(mine, theirs)| format!("- {mine}\n+ {theirs}"))
+            .collect();
+        let differences = differences.join("\n");
+        assert!(
+            differences.is_empty(),
+            "- here ({name}), + with the peer:\n{differences}"
+        );
+        assert_eq!(mine.len(), theirs.len(), "one story is longer ({name})");
+    }
 }
 
 impl Session<'_> {

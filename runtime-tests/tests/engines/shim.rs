@@ -17,7 +17,8 @@ pub fn shim_of(runtime: &str) -> PathBuf {
     Path::new(runtime).with_file_name("containerd-shim-corten-v2")
 }
 
-fn through_own_shim(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
+/// `ctr`, which names the own shim where the runtime is the one under test.
+pub fn through_own_shim(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
     if runtime.path != case.runtime_path() {
         return ctr::ctr(case, runtime, args);
     }
@@ -25,7 +26,8 @@ fn through_own_shim(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
     ctr_with(case, &["--runtime", &shim.to_string_lossy()], args)
 }
 
-fn needs_the_shim(case: &Case) {
+/// Skips where the runtime is not corten, or comes without its shim.
+pub fn needs_the_shim(case: &Case) {
     if !case.is_corten() || !shim_of(case.runtime_path()).exists() {
         skip("there is no containerd-shim-corten-v2 beside the runtime");
     }

@@ -239,9 +239,14 @@ impl Shim {
     }
 
     async fn start_init(self: &Arc<Self>, container: &Arc<Container>) -> Result<i32> {
+        // A program may be out of memory before anything can be done after its start.
+        if container.checkpoint.is_none() {
+            self.watch_oom(container);
+        }
         if let Some(checkpoint) = &container.checkpoint {
             let pid = self.restore(container, checkpoint).await?;
             container.init.set_pid(pid);
+            self.watch_oom(container);
         } else if container.has_hooks() {
             let mut command = container.corten.command("start");
             command.arg(&container.id);
@@ -257,7 +262,6 @@ impl Shim {
         }
         let pid = container.init.pid();
         container.init.set_running(pid);
-        self.watch_oom(container);
         let event = TaskStart {
             container_id: container.id.clone(),
             pid: message_pid(pid),

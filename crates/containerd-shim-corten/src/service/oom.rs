@@ -12,7 +12,7 @@ use crate::io::register;
 use crate::log;
 
 impl Shim {
-    /// Watches the memory of a container that was just started, until it ends.
+    /// Watches the memory of a container that is about to start, until it ends.
     pub(super) fn watch_oom(self: &Arc<Self>, container: &Arc<Container>) {
         let watch = container
             .store()

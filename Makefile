@@ -36,7 +36,6 @@ test: lint test-deps handbook-deps undefended ## every test: unit, property, dif
 	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	@$(MAKE) --no-print-directory man PROFILE=fast
 	@-scripts/fetch-containerd trixie forky
-	$(CARGO) build --locked -p cri
 	RUNTIME="$(CURDIR)/$(OUT)/fast/corten" $(CARGO) test --locked --workspace --no-fail-fast -- $(ARGS)
 	$(DEFENCES)
 	$(MAKE) --no-print-directory test-vm-quick

@@ -72,6 +72,32 @@ impl Options {
         }
     }
 
+    /// A control group `SLICE:PREFIX:NAME` is systemd's. Through CRI the kubelet asks for
+    /// one by that name, and containerd 1.6 has no other way to tell a shim so. What is
+    /// wrong with a configuration, `create` says.
+    pub fn with_config_of(mut self, bundle: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Config {
+            linux: Linux,
+        }
+        #[derive(Deserialize)]
+        struct Linux {
+            #[serde(rename = "cgroupsPath")]
+            cgroups_path: String,
+        }
+        let text = std::fs::read(format!("{bundle}/config.json")).unwrap_or_default();
+        if let Ok(config) = serde_json::from_slice::<Config>(&text) {
+            self.follow_cgroups_path(&config.linux.cgroups_path);
+        }
+        self
+    }
+
+    fn follow_cgroups_path(&mut self, path: &str) {
+        let mut parts = path.split(':');
+        let slice = parts.next().is_some_and(|slice| slice.ends_with(".slice"));
+        self.systemd_cgroup |= slice && !path.contains('/') && parts.count() == 2;
+    }
+
     /// Keeps them in the bundle.
     ///
     /// # Errors
@@ -193,6 +219,22 @@ mod tests {
         let options = Options::decode(&sent).unwrap_or_default();
         assert_eq!(options.root("k8s.io"), "/run/other/k8s.io");
         assert!(options.no_new_keyring);
+    }
+
+    #[test]
+    fn a_slice_is_managed_by_systemd() {
+        for (path, systemd) in [
+            ("kubepods-pod1.slice:cri-containerd:abc", true),
+            ("system.slice:docker:", true),
+            ("/kubepods/pod1/abc", false),
+            ("/a.slice:b:c", false),
+            ("a.slice:b", false),
+            ("", false),
+        ] {
+            let mut options = Options::default();
+            options.follow_cgroups_path(path);
+            assert_eq!(options.systemd_cgroup, systemd, "{path}");
+        }
     }
 
     #[test]

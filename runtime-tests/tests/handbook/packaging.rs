@@ -437,7 +437,7 @@ fn containerd_takes(case: &Case, snippet: &Path) {
     let whole: toml::Table = whole.parse().expect("containerd's configuration");
     let runtimes = &whole["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"];
     assert_eq!(
-        runtimes["corten"]["options"]["BinaryName"].as_str(),
+        runtimes["corten-runc-shim"]["options"]["BinaryName"].as_str(),
         Some("/usr/sbin/corten")
     );
     let place = case.directory.join("containerd");

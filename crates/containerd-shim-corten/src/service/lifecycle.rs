@@ -59,8 +59,10 @@ impl Shim {
         request: CreateTaskRequest,
     ) -> Result<CreateTaskResponse> {
         let _claim = self.claim(&request.id)?;
-        let options = Options::decode(&request.options).map_err(unknown)?;
         let bundle = request.bundle.clone();
+        let options = Options::decode(&request.options)
+            .map_err(unknown)?
+            .with_config_of(&bundle);
         if !std::path::Path::new(&bundle).exists() {
             return Err(not_found(format!("bundle {bundle}: no such directory")));
         }

@@ -18,7 +18,8 @@ Written by `make engine-table`, which runs the tests of `runtime-tests/tests/eng
 with corten beside crun. Each test tells an engine the same story with both runtimes and compares what the engine
 answers, exit codes, what a probe sees inside the container, and the files of the cgroups. \"same\" means that nothing
 differed; \"differs\" says what the other runtime does. All are those of Debian 12
-(podman 4.3, Docker 20.10, containerd 1.6, buildah 1.28; runc 1.1, crun 1.8), on control groups v1.
+(podman 4.3, Docker 20.10, containerd 1.6, buildah 1.28; runc 1.1, crun 1.8), but for newer releases of containerd where one
+is named; on control groups v1.
 ";
 
 /// How one test ended beside each peer: `same`, what differs, or why it was not run.

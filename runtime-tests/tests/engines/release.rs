@@ -68,10 +68,11 @@ impl Release {
     /// Its configuration: what a machine like this one needs, and the snippet of
     /// `contrib`, with the runtime under test in place of the installed one.
     pub fn configuration(self, home: &Path, runtime: &Runtime) -> String {
-        let (of_machine, snippet) = match self {
-            Self::System | Self::Trixie => (VERSION_2, "corten.toml"),
-            Self::Forky => (VERSION_3, "corten-2.toml"),
+        let (version, of_machine, snippet) = match self {
+            Self::System | Self::Trixie => (2, VERSION_2, "corten.toml"),
+            Self::Forky => (3, VERSION_3, "corten-2.toml"),
         };
+        let of_machine = format!("version = {version}{OF_ALL}{of_machine}");
         let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/containerd");
         let snippet = fs::read_to_string(contrib.join(snippet)).expect("a snippet");
         // It is a file of its own no more.
@@ -97,9 +98,8 @@ impl Release {
 const INSTALLED: &str = "/usr/sbin/corten";
 const INSTALLED_SHIM: &str = "/usr/sbin/containerd-shim-corten-v2";
 
-/// containerd 1.
-const VERSION_2: &str = r#"
-version = 2
+/// Both, after the version.
+const OF_ALL: &str = r#"
 root = "HOME/root"
 state = "HOME/state"
 disabled_plugins = ["io.containerd.internal.v1.opt"]
@@ -108,7 +108,10 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   address = "HOME/containerd.sock"
 [ttrpc]
   address = "HOME/containerd.sock.ttrpc"
+"#;
 
+/// containerd 1.
+const VERSION_2: &str = r#"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "PAUSE"
   restrict_oom_score_adj = true
@@ -128,16 +131,6 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
 
 /// containerd 2.
 const VERSION_3: &str = r#"
-version = 3
-root = "HOME/root"
-state = "HOME/state"
-disabled_plugins = ["io.containerd.internal.v1.opt"]
-
-[grpc]
-  address = "HOME/containerd.sock"
-[ttrpc]
-  address = "HOME/containerd.sock.ttrpc"
-
 [plugins."io.containerd.nri.v1.nri"]
   disable = true
 [plugins."io.containerd.grpc.v1.cri"]

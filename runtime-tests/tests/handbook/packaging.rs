@@ -360,6 +360,7 @@ fn snippets(case: &mut Case) {
     for file in [
         "podman/corten.conf",
         "containerd/corten.toml",
+        "containerd/corten-2.toml",
         "crio/50-corten.conf",
     ] {
         let table: toml::Table = read(file).parse().expect(file);

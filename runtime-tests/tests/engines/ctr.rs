@@ -273,6 +273,13 @@ fn end(session: &mut Session, id: &str) {
     remove(session, id);
 }
 
+fn catches_term(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << 14) != 0)
+}
+
 #[convention("A container's life in the background: pause, resume, kill, rm.")]
 fn life(case: &mut Case) {
     story(case, ctr, tell_life);
@@ -282,6 +289,9 @@ pub fn tell_life(session: &mut Session, _: &mut Containerd) {
     let line = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
     start(session, "", "c", line);
     until_status(session, "c", "RUNNING");
+    // An init that has not come to its trap yet ignores the signal.
+    let init = pid(session, "c");
+    session.case.until("the trap is set", || catches_term(init));
     session.tell(&["task", "pause", "c"]).ok();
     until_status(session, "c", "PAUSED");
     session.tell(&["task", "resume", "c"]).ok();

@@ -16,7 +16,7 @@ use crate::telling::{Telling, alone, compare};
 
 const CHAPTER: &str = "The shim: crowds";
 
-fn is_full() -> bool {
+pub fn is_full() -> bool {
     std::env::var("ABUSE").is_ok_and(|how| how == "full")
 }
 

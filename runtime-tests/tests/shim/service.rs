@@ -186,3 +186,29 @@ fn a_group(case: &mut Case) {
         telling.finish(two);
     });
 }
+
+#[convention("A signal right after `Resume`: it arrives, and what the program does of it is told.")]
+fn resumed_and_killed(case: &mut Case) {
+    compare(case, |telling| {
+        let rounds = if crate::crowds::is_full() { 200 } else { 5 };
+        for _ in 0..rounds {
+            let bundle = telling.bundle("trap 'exit 9' TERM; while :; do sleep 0.1; done");
+            let task = telling.shim(&bundle);
+            let pid = telling.must("create", task.create(&Stdio3::default()));
+            telling.must("start", task.start(""));
+            let status = format!("/proc/{pid}/status");
+            telling.case.until("the trap is set", || {
+                let text = std::fs::read_to_string(&status).unwrap_or_default();
+                let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+                let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+                caught.is_some_and(|mask| mask & (1 << 14) != 0)
+            });
+            telling.must("pause", task.pause());
+            telling.must("resume", task.resume());
+            telling.must("kill", task.kill("", 15));
+            let ended = telling.must("wait", task.wait(""));
+            telling.note("exit status", ended.exit_status);
+            telling.remove(&task);
+        }
+    });
+}

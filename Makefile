@@ -40,15 +40,17 @@ test: lint test-deps handbook-deps undefended ## every test: unit, property, dif
 	$(DEFENCES)
 	$(MAKE) --no-print-directory test-vm-quick
 
-test-vm: test-deps ## conformance and the `host` tests in an emulated machine: systemd, cgroup v2, AppArmor, CRIU
+# Limits are ends of machines that hang: several times what a quiet one takes.
+test-vm: test-deps ## conformance and the `host` tests in an emulated machine: systemd, cgroup v2, AppArmor, SELinux, CRIU
 	$(CARGO) build --locked --profile fast -p corten
-	scripts/vm/test $(OUT)/fast/corten 2400 host $(ARGS) -- conformance $(ARGS)
-	VM_APPEND=systemd.unified_cgroup_hierarchy=0 scripts/vm/test $(OUT)/fast/corten 300 host hybrid
+	scripts/vm/test $(OUT)/fast/corten 5400 host $(ARGS) -- conformance $(ARGS)
+	VM_APPEND="lsm=landlock,lockdown,yama,selinux,bpf audit=0" scripts/vm/test $(OUT)/fast/corten 600 host selinux
+	VM_APPEND=systemd.unified_cgroup_hierarchy=0 scripts/vm/test $(OUT)/fast/corten 600 host hybrid
 
 # The part of it for every change: scopes, controllers, users, a checkpoint.
 test-vm-quick:
 	@$(CARGO) build --locked -q --profile fast -p corten
-	scripts/vm/test $(OUT)/fast/corten 300 host scopes -- host controllers -- host users -- host there_and_back
+	scripts/vm/test $(OUT)/fast/corten 900 host scopes -- host controllers -- host users -- host there_and_back
 
 lint: build-deps test-deps ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

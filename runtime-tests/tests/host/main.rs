@@ -9,6 +9,7 @@ mod hybrid;
 mod machine;
 mod podman;
 mod scopes;
+mod selinux;
 mod users;
 
 fn main() -> std::process::ExitCode {

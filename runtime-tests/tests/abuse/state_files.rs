@@ -37,28 +37,29 @@ fn sleeper(case: &mut Case) -> (String, i32) {
 fn a_falsified_pid(case: &mut Case) {
     case.only_corten();
     let bystander = case.program("sleep").args(["1000"]).spawn();
-    let (leave, stays) = std::sync::mpsc::channel::<()>();
-    let (tell, told) = std::sync::mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        tell.send(fs::read_link("/proc/thread-self").unwrap())
-            .unwrap();
-        let _ = stays.recv();
+    std::thread::scope(|scope| {
+        let (leave, stays) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        scope.spawn(move || {
+            tell.send(fs::read_link("/proc/thread-self").unwrap())
+                .unwrap();
+            let _ = stays.recv();
+        });
+        let thread = told.recv().unwrap();
+        let thread = thread.file_name().unwrap().to_string_lossy();
+        let thread: i32 = thread.parse().unwrap();
+        for pid in [bystander.pid(), thread, 1, 0, -1, i32::MAX, i32::MIN] {
+            let (id, init) = sleeper(case);
+            edit(case, &id, |state| state["pid"] = json!(pid));
+            let killed = case.runtime().args(["kill", &id, "KILL"]).run();
+            killed.exits(1);
+            case.runtime().args(["delete", "--force", &id]).run().ok();
+            case.wait(init);
+            assert!(process_is_alive(bystander.pid()), "killed for pid {pid}");
+            assert!(cgroup_directories(case.token()).is_empty(), "pid {pid}");
+        }
+        drop(leave);
     });
-    let thread_id = told.recv().unwrap();
-    let thread_id = thread_id.file_name().unwrap().to_string_lossy();
-    let thread_id: i32 = thread_id.parse().unwrap();
-    for pid in [bystander.pid(), thread_id, 1, 0, -1, i32::MAX, i32::MIN] {
-        let (id, init) = sleeper(case);
-        edit(case, &id, |state| state["pid"] = json!(pid));
-        let killed = case.runtime().args(["kill", &id, "KILL"]).run();
-        killed.exits(1);
-        case.runtime().args(["delete", "--force", &id]).run().ok();
-        case.wait(init);
-        assert!(process_is_alive(bystander.pid()), "killed for pid {pid}");
-        assert!(cgroup_directories(case.token()).is_empty(), "pid {pid}");
-    }
-    drop(leave);
-    thread.join().unwrap();
     bystander.kill();
 }
 

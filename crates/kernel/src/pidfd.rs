@@ -69,6 +69,20 @@ pub fn try_wait(pidfd: BorrowedFd<'_>) -> Result<Option<ExitStatus>> {
         .map_err(|e| wait_error(e, pidfd, "WEXITED|WNOHANG"))
 }
 
+/// Whether the process is a child of this one; nothing is reaped. One call, where
+/// `/proc/PID/stat` takes ten and makes the kernel write a page.
+///
+/// # Errors
+/// `waitid(2)`, but `ECHILD` is the answer "no".
+pub fn is_child(pidfd: BorrowedFd<'_>) -> Result<bool> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match rustix::process::waitid(WaitId::PidFd(pidfd), options) {
+        Ok(_) => Ok(true),
+        Err(Errno::CHILD) => Ok(false),
+        Err(e) => Err(wait_error(e, pidfd, "WEXITED|WNOHANG|WNOWAIT")),
+    }
+}
+
 fn wait_error(errno: Errno, pidfd: BorrowedFd<'_>, options: &str) -> Error {
     let number = pidfd.as_raw_fd();
     Error::new(errno, format!("waitid(P_PIDFD, {number}, {options})"))

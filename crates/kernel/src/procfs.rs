@@ -215,8 +215,6 @@ fn open_failed(path: &str, flags: OFlags, errno: Errno) -> Error {
 pub struct ProcessStat {
     /// Field 3, a letter: `R`, `S`, `D`, `T`, `Z` and more.
     pub state: u8,
-    /// Field 4, pid of the parent.
-    pub parent: i32,
     /// Field 5.
     pub process_group: i32,
     /// Field 6.
@@ -233,14 +231,13 @@ pub fn parse_process_stat(content: &[u8]) -> Option<ProcessStat> {
     let rest = std::str::from_utf8(content.get(end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
-    let parent = fields.next()?.parse().ok()?;
+    let _parent = fields.next()?;
     let process_group = fields.next()?.parse().ok()?;
     let session = fields.next()?.parse().ok()?;
     // Fields 7 to 21 are of no interest here.
     let start_time = fields.nth(15)?.parse().ok()?;
     Some(ProcessStat {
         state,
-        parent,
         process_group,
         session,
         start_time,
@@ -266,11 +263,7 @@ mod tests {
         for name in ["sh", "a) R 1 1 1", ")", "x\n1 (y) Z 9", "((", "\u{fffd}"] {
             let line = format!("7 ({name}) {REST}\n");
             let found = parse_process_stat(line.as_bytes()).unwrap();
-            assert_eq!(
-                (found.state, found.parent, found.start_time),
-                (b'S', 10, 987_654),
-                "{name:?}"
-            );
+            assert_eq!((found.state, found.start_time), (b'S', 987_654), "{name:?}");
             assert_eq!((found.process_group, found.session), (11, 12));
         }
         let mut bytes = b"7 (\xff\xfe) ".to_vec();
@@ -283,7 +276,7 @@ mod tests {
         fn no_name_moves_the_fields(name in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40)) {
             let line = [b"7 (", name.as_slice(), b") ", REST.as_bytes()].concat();
             let found = parse_process_stat(&line).unwrap();
-            proptest::prop_assert_eq!((found.parent, found.start_time), (10, 987_654));
+            proptest::prop_assert_eq!((found.session, found.start_time), (12, 987_654));
             // And without an end it is nothing, or what the name made of it: no panic.
             let _ = parse_process_stat(&line[..line.len() / 2]);
         }

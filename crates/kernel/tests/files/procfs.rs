@@ -127,7 +127,7 @@ fn a_process_is_known_whatever_it_calls_itself() {
         host.write("thread-self/comm", ") R 1 (\n) Z 9").unwrap();
         let content = host.read("thread-self/stat", 4096).unwrap();
         let thread = parse_process_stat(&content).unwrap();
-        assert_eq!(thread.parent, found.parent);
+        assert_eq!(thread.process_group, found.process_group);
         assert_eq!(thread.session, found.session);
         assert!(thread.start_time >= found.start_time);
     });

@@ -238,7 +238,9 @@ fn waiting_for_a_process_ends_with_it_or_with_the_time() {
 
 fn a_reaped_process_is_gone_for_ever() {
     let (pid, child) = run_in_child(&Clone3::default(), || 0).unwrap();
+    assert!(pidfd::is_child(child.as_fd()).unwrap(), "nothing is reaped");
     pidfd::wait(child.as_fd()).unwrap();
+    assert!(!pidfd::is_child(child.as_fd()).unwrap());
     let error = pidfd::send_signal(child.as_fd(), 0).unwrap_err();
     assert_eq!(error.errno(), Errno::SRCH);
     assert!(error.call().ends_with("signal 0)"), "{error}");
@@ -254,6 +256,7 @@ fn a_pidfd_names_one_process() {
     let again = pidfd::open(process::pid()).unwrap();
     let same = pidfd::inode(own.as_fd()).unwrap() == pidfd::inode(again.as_fd()).unwrap();
     assert!(same);
+    assert!(!pidfd::is_child(own.as_fd()).unwrap());
     if system::kernel_version() >= (6, 9) {
         let (_, child) = run_in_child(&Clone3::default(), || 0).unwrap();
         assert_ne!(

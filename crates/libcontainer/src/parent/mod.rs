@@ -28,7 +28,7 @@ pub(crate) use hooks::{
 pub(crate) use net_devices::NetDevices;
 pub(crate) use slots::{Slots, open_left, open_slots};
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::{Errno, pidfd};
 use plan::{ParentOp, ParentPhase, Plan, Step};
@@ -49,7 +49,7 @@ pub(crate) fn steps_of(plan: &Plan, phase: ParentPhase) -> impl Iterator<Item = 
 /// had their hands on who spoke: a pid of theirs would be killed with the container.
 pub(crate) fn open_child(pid: i32) -> kernel::Result<OwnedFd> {
     let child = pidfd::open(pid)?;
-    if kernel::procfs::read_process_stat(pid)?.parent == kernel::process::pid() {
+    if pidfd::is_child(child.as_fd())? {
         return Ok(child);
     }
     let error = kernel::Error::new(Errno::CHILD, format!("pidfd_open({pid})"));

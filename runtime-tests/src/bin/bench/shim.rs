@@ -189,6 +189,13 @@ impl Drop for Daemon<'_> {
             let _ = self.process.kill();
         }
         let _ = self.process.wait();
+        // The one that all containers of the namespace were below stays otherwise.
+        for group in runtime_tests::cgroup_directories(&self.namespace)
+            .iter()
+            .rev()
+        {
+            let _ = fs::remove_dir(group);
+        }
     }
 }
 

@@ -24,7 +24,9 @@ const RUN: Budget = Budget {
 };
 const STATE: Budget = Budget {
     system_calls: 41,
-    page_faults: 55,
+    // 45 as it is shipped; a build of the profile `fast`, as the linker has just left it
+    // in the page cache, up to 74.
+    page_faults: 64,
 };
 const EXEC: Budget = Budget {
     system_calls: 383,

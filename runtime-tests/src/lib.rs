@@ -17,6 +17,7 @@ mod case;
 mod child;
 mod command;
 mod console;
+mod containerd;
 mod facts;
 mod figures;
 mod host;
@@ -36,6 +37,7 @@ pub use bundle::{Bundle, Config};
 pub use case::{Case, skip};
 pub use command::{Finished, Program, Running, wait_exit};
 pub use console::{ConsoleSocket, Terminal};
+pub use containerd::containerd_configuration;
 pub use facts::{Facts, Mount};
 pub use host::{
     cgroup_directories, descendants, mounts_below, process_is_alive, wait_for_no_descendants,

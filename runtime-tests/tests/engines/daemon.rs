@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runtime_tests::{Case, Program, Running, wait_exit};
+use runtime_tests::{Case, Program, Running, containerd_configuration, wait_exit};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::session::{PATIENCE, find_program};
@@ -72,13 +72,7 @@ impl Containerd {
     pub fn start(case: &Case, directory: &Path) -> Self {
         fs::create_dir_all(directory).expect("containerd's directory");
         let socket = Self::socket(directory);
-        let config = format!(
-            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/state\"\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n\
-             [grpc]\n  address = \"{1}\"\n[ttrpc]\n  address = \"{1}.ttrpc\"\n",
-            directory.display(),
-            socket.display()
-        );
+        let config = containerd_configuration(directory, &socket);
         let file = directory.join("config.toml");
         fs::write(&file, config).expect("containerd's configuration");
         let program = case.program(&find_program("containerd").expect("required before"));

@@ -180,19 +180,24 @@ fn restarted_listener(case: &mut Case) {
         let address = fs::read_to_string(bundle.path.join("address")).unwrap_or_default();
         telling.note("the address is in the bundle", address == task.address);
         telling.finish(&again);
-        let topics = telling.listener.heard().into_iter();
-        let topics: Vec<String> = topics.map(|event| event.topic).collect();
-        let wanted = [
-            "create",
-            "start",
-            "exec-added",
-            "exec-started",
-            "exit",
-            "exit",
-            "delete",
-        ];
-        assert_eq!(topics, wanted.map(|name| format!("/tasks/{name}")));
+        assert_a_whole_life(telling);
     });
+}
+
+/// What was heard is the life of a container in which one exec ended first.
+fn assert_a_whole_life(telling: &Telling) {
+    let topics = telling.listener.heard().into_iter();
+    let topics: Vec<String> = topics.map(|event| event.topic).collect();
+    let wanted = [
+        "create",
+        "start",
+        "exec-added",
+        "exec-started",
+        "exit",
+        "exit",
+        "delete",
+    ];
+    assert_eq!(topics, wanted.map(|name| format!("/tasks/{name}")));
 }
 
 /// Sends a request and goes without waiting for its answer.
@@ -300,18 +305,7 @@ fn asked_and_left(case: &mut Case) {
         telling.until("/tasks/delete", "c", "");
         task.state("").expect_err("it is deleted");
         telling.shutdown(&task);
-        let topics = telling.listener.heard().into_iter();
-        let topics: Vec<String> = topics.map(|event| event.topic).collect();
-        let wanted = [
-            "create",
-            "start",
-            "exec-added",
-            "exec-started",
-            "exit",
-            "exit",
-            "delete",
-        ];
-        assert_eq!(topics, wanted.map(|name| format!("/tasks/{name}")));
+        assert_a_whole_life(telling);
     });
 }
 

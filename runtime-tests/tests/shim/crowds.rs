@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -39,23 +40,30 @@ fn held(pid: i32) -> Held {
     }
 }
 
+/// Fifos for both streams of output, and who reads them.
+fn two_fifos(directory: &Path, id: &str) -> (Stdio3, [Reader; 2]) {
+    let path = directory.join(id);
+    let streams = Stdio3 {
+        stdout: fifo(&path),
+        stderr: fifo(&path.with_extension("err")),
+        ..Stdio3::default()
+    };
+    let readers = [
+        Reader::start(&streams.stdout),
+        Reader::start(&streams.stderr),
+    ];
+    (streams, readers)
+}
+
 /// Rounds of an exec with fifos, from start to deletion.
-fn execs(task: &Task, directory: &std::path::Path, numbers: &AtomicUsize, count: usize) {
+fn execs(task: &Task, directory: &Path, numbers: &AtomicUsize, count: usize) {
     loop {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         if number >= count {
             return;
         }
         let id = format!("e{number}");
-        let path = directory.join(&id);
-        let stdout = fifo(&path);
-        let reader = Reader::start(&stdout);
-        let streams = Stdio3 {
-            stdout,
-            stderr: fifo(&path.with_extension("err")),
-            ..Stdio3::default()
-        };
-        let errors = Reader::start(&streams.stderr);
+        let (streams, [reader, errors]) = two_fifos(directory, &id);
         let code = u32::try_from(number % 100).expect("small");
         let line = format!("echo {number}; exit {code}");
         task.exec(&id, &process(&line), &streams).expect("exec");
@@ -67,7 +75,7 @@ fn execs(task: &Task, directory: &std::path::Path, numbers: &AtomicUsize, count:
             (format!("{number}\n"), String::new())
         );
         task.delete(&id).expect("delete");
-        for path in [path.with_extension("err"), path] {
+        for path in [&streams.stderr, &streams.stdout] {
             fs::remove_file(path).expect("the fifo");
         }
     }
@@ -163,18 +171,10 @@ fn many_execs(case: &mut Case) {
 }
 
 /// One container's life with a fifo, in a bundle that is used again.
-fn one_life(telling: &Telling, bundle: &Bundle, id: &str, directory: &std::path::Path) {
+fn one_life(telling: &Telling, bundle: &Bundle, id: &str, directory: &Path) {
     let task = Task::start_shim(&telling.call, &bundle.path, id, telling.options());
     let task = task.unwrap_or_else(|error| panic!("start: {error}"));
-    let path = directory.join(id);
-    let stdout = fifo(&path);
-    let reader = Reader::start(&stdout);
-    let streams = Stdio3 {
-        stdout,
-        stderr: fifo(&path.with_extension("err")),
-        ..Stdio3::default()
-    };
-    let errors = Reader::start(&streams.stderr);
+    let (streams, [reader, errors]) = two_fifos(directory, id);
     task.create(&streams).expect("create");
     task.start("").expect("start");
     let ended = task.wait("").expect("wait");
@@ -185,14 +185,14 @@ fn one_life(telling: &Telling, bundle: &Bundle, id: &str, directory: &std::path:
     );
     task.delete("").expect("delete");
     task.shutdown();
-    for path in [path.with_extension("err"), path] {
+    for path in [&streams.stderr, &streams.stdout] {
         fs::remove_file(path).expect("the fifo");
     }
 }
 
 /// As many lives as bundles at once, until there were `count`.
 #[track_caller]
-fn live_all(telling: &Telling, bundles: &[Bundle], directory: &std::path::Path, count: usize) {
+fn live_all(telling: &Telling, bundles: &[Bundle], directory: &Path, count: usize) {
     let numbers = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     let live = |bundle: &Bundle| {

@@ -4,7 +4,7 @@ use std::fs;
 
 use containerd_shim_protos::cgroups::metrics::Metrics as MetricsV1;
 use containerd_shim_protos::protobuf::Message;
-use runtime_tests::{Case, cgroup_directories, convention, skip};
+use runtime_tests::{Bundle, Case, cgroup_directories, convention, skip};
 use serde_json::json;
 
 use crate::driver::{Stdio3, Task};
@@ -54,15 +54,21 @@ fn tell_stats(telling: &mut Telling, task: &Task) {
     telling.note("failures", metrics.memory.usage.failcnt);
 }
 
+/// A container that sleeps, with limits of three controllers.
+fn limited(telling: &mut Telling) -> Bundle {
+    let mut bundle = telling.bundle("exec sleep 1000");
+    bundle.config.set(
+        "/linux/resources",
+        json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512}}),
+    );
+    bundle
+}
+
 #[convention("Stats: limits and counters of every controller.")]
 fn stats(case: &mut Case) {
     needs_v1(case);
     compare(case, |telling| {
-        let mut bundle = telling.bundle("exec sleep 1000");
-        bundle.config.set(
-            "/linux/resources",
-            json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512}}),
-        );
+        let bundle = limited(telling);
         let task = telling.shim(&bundle);
         telling.launch(&task, &Stdio3::default());
         tell_stats(telling, &task);
@@ -74,11 +80,7 @@ fn stats(case: &mut Case) {
 fn update(case: &mut Case) {
     needs_v1(case);
     compare(case, |telling| {
-        let mut bundle = telling.bundle("exec sleep 1000");
-        bundle.config.set(
-            "/linux/resources",
-            json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512}}),
-        );
+        let bundle = limited(telling);
         let cgroup = bundle.config.0["linux"]["cgroupsPath"]
             .as_str()
             .expect("a path");

@@ -182,6 +182,22 @@ fn standard_input(case: &mut Case) {
     });
 }
 
+/// The two fifos of a terminal, and who reads what comes out of it.
+fn terminal_streams(telling: &Telling) -> (Stdio3, Reader) {
+    let [stdin, stdout] = ["in", "out"].map(|name| {
+        let name = format!("{}-{name}", telling.is_tested);
+        fifo(&telling.case.directory.join(name))
+    });
+    let reader = Reader::start(&stdout);
+    let streams = Stdio3 {
+        stdin,
+        stdout,
+        terminal: true,
+        ..Stdio3::default()
+    };
+    (streams, reader)
+}
+
 #[convention(
     "A terminal: both streams come out of one, its size is the client's, input is echoed."
 )]
@@ -191,24 +207,10 @@ fn terminal(case: &mut Case) {
             .bundle("read word; stty size; test -t 0 -a -t 1 -a -t 2 && echo all $word; exit 6");
         bundle.config.set("/process/terminal", json!(true));
         let task = telling.shim(&bundle);
-        let [stdin, stdout] = ["in", "out"].map(|name| {
-            fifo(
-                &telling
-                    .case
-                    .directory
-                    .join(format!("{}-{name}", telling.is_tested)),
-            )
-        });
-        let reader = Reader::start(&stdout);
-        let streams = Stdio3 {
-            stdin: stdin.clone(),
-            stdout,
-            terminal: true,
-            ..Stdio3::default()
-        };
+        let (streams, reader) = terminal_streams(telling);
         telling.launch(&task, &streams);
         telling.must("resize", task.resize("", 100, 30));
-        fs::write(&stdin, "word\n").expect("standard input");
+        fs::write(&streams.stdin, "word\n").expect("standard input");
         let ended = telling.must("wait", task.wait(""));
         telling.note("exit status", ended.exit_status);
         telling.note("heard", reader.all());
@@ -222,27 +224,13 @@ fn terminal_of_an_exec(case: &mut Case) {
         let bundle = telling.bundle("exec sleep 1000");
         let task = telling.shim(&bundle);
         telling.launch(&task, &Stdio3::default());
-        let [stdin, stdout] = ["in", "out"].map(|name| {
-            fifo(
-                &telling
-                    .case
-                    .directory
-                    .join(format!("{}-{name}", telling.is_tested)),
-            )
-        });
-        let reader = Reader::start(&stdout);
-        let streams = Stdio3 {
-            stdin: stdin.clone(),
-            stdout,
-            terminal: true,
-            ..Stdio3::default()
-        };
+        let (streams, reader) = terminal_streams(telling);
         let mut process = process("read word; stty size; tty; exit 3");
         process["terminal"] = json!(true);
         telling.must("exec", task.exec("e", &process, &streams));
         telling.must("start", task.start("e"));
         telling.must("resize", task.resize("e", 90, 20));
-        fs::write(&stdin, "word\n").expect("standard input");
+        fs::write(&streams.stdin, "word\n").expect("standard input");
         let ended = telling.must("wait", task.wait("e"));
         telling.note("exit status", ended.exit_status);
         telling.note("heard", reader.all());

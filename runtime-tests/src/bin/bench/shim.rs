@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use runtime_tests::{Bench, Contents};
+use runtime_tests::{Bench, Contents, containerd_configuration};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::contestant::{Contestant, time_line};
@@ -104,13 +104,7 @@ impl<'a> Daemon<'a> {
         let directory = bench.directory().join("containerd");
         fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
         let socket = directory.join("containerd.sock");
-        let config = format!(
-            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/state\"\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n\
-             [grpc]\n  address = \"{1}\"\n[ttrpc]\n  address = \"{1}.ttrpc\"\n",
-            directory.display(),
-            socket.display()
-        );
+        let config = containerd_configuration(&directory, &socket);
         let file = directory.join("config.toml");
         fs::write(&file, config).map_err(|error| error.to_string())?;
         let log = File::create(directory.join("log")).map_err(|error| error.to_string())?;

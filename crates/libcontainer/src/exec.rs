@@ -22,7 +22,7 @@
 //! A container that shares the host's pid namespace sees the joiner as it sees every
 //! process of the host; it is not dumpable then.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use kernel::process::Forked;
 use kernel::{Errno, affinity, fs, pidfd, socket};
@@ -58,6 +58,8 @@ pub struct ExecOptions {
 pub struct ExecTarget<'a> {
     directory: ContainerDirectory<'a>,
     state: State,
+    /// A pidfd of the container's init.
+    init: OwnedFd,
 }
 
 impl<'a> ExecTarget<'a> {
@@ -72,7 +74,8 @@ impl<'a> ExecTarget<'a> {
         let Some(loaded) = directory.load()? else {
             return Err(Error::ExecIn("container that is still being created"));
         };
-        match status::derive(&directory, &loaded)? {
+        let (status, init) = status::look(&directory, &loaded)?;
+        match status {
             Status::Created | Status::Running => {}
             Status::Paused if ignore_paused => {}
             Status::Paused => {
@@ -87,6 +90,7 @@ impl<'a> ExecTarget<'a> {
         Ok(Self {
             directory,
             state: loaded.state,
+            init: init.ok_or(Error::ExecIn(STOPPED))?,
         })
     }
 
@@ -133,11 +137,16 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
     } else {
         Some(foreground::collect_signals()?)
     };
-    let cgroups = cgroups_of(&target.state, plan);
-    let (mut process, channel, call_names) = clone_joiner(&target, plan, &cgroups)?;
+    let ExecTarget {
+        directory,
+        state,
+        init,
+    } = target;
+    let cgroups = cgroups_of(&state, plan);
+    let (mut process, channel, call_names) = clone_joiner(&state, init, plan, &cgroups)?;
     // From here on `delete` finds the process in the control group. A paused
     // container may keep it from running, and must be deletable all the same.
-    target.directory.unlock()?;
+    directory.unlock()?;
     let mut conversation = Conversation {
         plan: &plan.process,
         channel: &channel,
@@ -145,7 +154,7 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
         cgroup: cgroups.first(),
         terminal: &mut terminal,
         net_devices: None,
-        running: Some(target.state.pid),
+        running: Some(state.pid),
         hooks_began: false,
     };
     if let Err(error) = finish(&mut conversation, &mut process, options) {
@@ -194,13 +203,14 @@ fn finish(
 
 /// Opens what the joiner inherits, seals the stub, clones. The child never returns.
 fn clone_joiner(
-    target: &ExecTarget<'_>,
+    state: &State,
+    container_init: OwnedFd,
     exec: &ExecPlan,
     cgroups: &[Cgroup],
 ) -> Result<(Init, Channel, Vec<&'static str>)> {
     let plan = &exec.process;
     tracing::debug!("open what the joiner inherits");
-    let slots = open_slots(&target.state, plan)?;
+    let slots = open_slots(state, container_init, plan)?;
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
     let descriptors = StubDescriptors::new(theirs, None, kept_descriptors(plan))?;
     let stub = script::seal(plan, &descriptors)?;
@@ -209,7 +219,7 @@ fn clone_joiner(
         tasks.append(&mut cgroup.tasks_files()?);
     }
     tracing::debug!("clone the joiner");
-    let (forked, awaits_move) = clone_into(&target.state, exec, &slots, cgroups)?;
+    let (forked, awaits_move) = clone_into(state, exec, &slots, cgroups)?;
     match forked {
         Forked::Child => {
             drop(ours);
@@ -225,7 +235,7 @@ fn clone_joiner(
         Forked::Parent { pid, pidfd } => {
             let (joiner, channel) = (Init { pid, pidfd }, Channel::new(ours));
             if awaits_move {
-                let moved = move_into_scope(&target.state, pid).and_then(|()| {
+                let moved = move_into_scope(state, pid).and_then(|()| {
                     let went = channel.go();
                     went.doing(|| "answer to the joiner".to_owned())
                 });
@@ -251,15 +261,11 @@ fn move_into_scope(state: &State, pid: i32) -> Result<()> {
     }
 }
 
-/// A pidfd of the container's init, and its root where the plan wants it.
-fn open_slots(state: &State, plan: &Plan) -> Result<Slots> {
+/// The container's init, and its root where the plan wants it.
+fn open_slots(state: &State, init: OwnedFd, plan: &Plan) -> Result<Slots> {
     let stopped = || Error::ExecIn(STOPPED);
     let gone = |error: &kernel::Error| matches!(error.errno(), Errno::SRCH | Errno::NOENT);
     let mut slots = Slots::default();
-    let init = match pidfd::open(state.pid) {
-        Err(error) if gone(&error) => return Err(stopped()),
-        opened => opened.doing(|| format!("process {}", state.pid))?,
-    };
     let enters = |slot| {
         plan.init.iter().any(|step| match step.op {
             plan::InitOp::EnterContainer { root, .. } => root == Some(slot),
@@ -273,8 +279,8 @@ fn open_slots(state: &State, plan: &Plan) -> Result<Slots> {
         };
         slots.put(ExecPlan::ROOT, root);
     }
-    // Asked last: until now the number could have been given to somebody else.
-    if !status::init_is_alive(state)? {
+    // Asked last: the number is given to nobody else before init has ended.
+    if pidfd::has_ended(init.as_fd()).doing(|| format!("process {}", state.pid))? {
         return Err(stopped());
     }
     slots.put(ExecPlan::INIT, init);

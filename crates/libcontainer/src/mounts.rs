@@ -11,7 +11,7 @@
 use std::os::fd::AsFd;
 
 use kernel::process::Forked;
-use kernel::{Errno, pidfd, process, socket};
+use kernel::{pidfd, process, socket};
 use plan::{ExecPlan, MountsChange, MountsRequest, Plan};
 
 use crate::error::{Doing, Error, Result};
@@ -61,16 +61,8 @@ fn find<'a>(store: &'a Store, id: &str) -> Result<(ContainerDirectory<'a>, State
 
 /// Has another process carry out the plan inside, and waits for it.
 fn visit(state: &State, plan: &Plan) -> Result<()> {
-    let gone = |error: &kernel::Error| matches!(error.errno(), Errno::SRCH | Errno::NOENT);
-    let container_init = match pidfd::open(state.pid) {
-        Err(error) if gone(&error) => return Err(Error::NotRunning),
-        opened => opened.doing(|| format!("process {}", state.pid))?,
-    };
+    let container_init = status::open_init(state)?.ok_or(Error::NotRunning)?;
     let mut slots = parent::open_slots(plan)?;
-    // Asked last: until now the number could have been given to somebody else.
-    if !status::init_is_alive(state)? {
-        return Err(Error::NotRunning);
-    }
     slots.put(ExecPlan::INIT, container_init);
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
     let descriptors = StubDescriptors::new(theirs, None, 0)?;

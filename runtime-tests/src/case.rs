@@ -277,6 +277,18 @@ impl Case {
         }
     }
 
+    /// Waits until a process, which need not be a child, has ended; its status stays for
+    /// who wants it.
+    #[track_caller]
+    pub fn until_ended(&self, pid: i32) {
+        self.until("the process ends", || {
+            // The init of a pid namespace ends after its last process was reaped: an exec
+            // falls to this process when its shim was killed.
+            host::reap_orphans(pid);
+            !host::process_is_alive(pid)
+        });
+    }
+
     /// What is left on the host after the test, one line each.
     pub(crate) fn leftovers(&self) -> Vec<String> {
         let processes = host::wait_for_no_descendants(Duration::from_secs(3));

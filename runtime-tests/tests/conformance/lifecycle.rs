@@ -304,7 +304,7 @@ fn kill_reaches_all_without_a_pid_namespace(case: &mut Case) {
         .run()
         .ok();
     case.wait(pid);
-    case.until("the child ends", || !process_is_alive(child));
+    case.until_ended(child);
     case.delete(&id);
 }
 
@@ -449,7 +449,7 @@ fn zombie_is_stopped(case: &mut Case) {
     let id = case.create(&bundle);
     let pid = case.pid(&id);
     case.start(&id);
-    case.until("init ends", || !process_is_alive(pid));
+    case.until_ended(pid);
     assert_eq!(case.status(&id), "stopped");
     case.delete(&id);
     case.wait(pid);

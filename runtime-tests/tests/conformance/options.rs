@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use runtime_tests::{Case, Facts, View, convention, process_is_alive, skip};
+use runtime_tests::{Case, Facts, View, convention, skip};
 use serde_json::Value;
 
 const CHAPTER: &str = "Options of the peers";
@@ -288,7 +288,7 @@ fn kill_without_a_pid_namespace(case: &mut Case) {
     let pid = case.pid(&id);
     case.runtime().args(["kill", &id, "KILL"]).run().ok();
     case.wait(pid);
-    case.until("the child ends", || !process_is_alive(child));
+    case.until_ended(child);
     case.delete(&id);
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use runtime_tests::{Case, Finished, Program, cgroup_directories, convention, process_is_alive};
+use runtime_tests::{Case, Finished, Program, cgroup_directories, convention};
 use rustix::process::Signal;
 
 use crate::daemon::{Containerd, kill, remove_with_mounts, shims};
@@ -427,9 +427,7 @@ fn shim_is_killed(case: &mut Case) {
         assert_eq!(shims.len(), 1, "{shims:?}");
         kill(shims[0], Signal::KILL);
         until_status(session, "c", "");
-        session
-            .case
-            .until("its process is gone", || !process_is_alive(init));
+        session.case.until_ended(init);
         remove(session, "c");
         // containerd may not have forgotten the first one's task yet.
         start(session, "", "d", "exec sleep 1000");
@@ -454,9 +452,7 @@ pub fn tell_everything_is_killed(session: &mut Session, containerd: &mut Contain
     let state = runtime(session, &["state", "c"]).run().ok().stdout;
     assert!(state.contains("running"), "{state}");
     runtime(session, &["kill", "c", "KILL"]).run().ok();
-    session
-        .case
-        .until("the container ends", || !process_is_alive(init));
+    session.case.until_ended(init);
     runtime(session, &["delete", "c"]).run().ok();
     let list = runtime(session, &["list", "--quiet"]).run().ok().stdout;
     session.note("list after delete", &list);

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime_tests::{Case, Program, convention, process_is_alive, skip};
+use runtime_tests::{Case, Program, convention, skip};
 use rustix::process::Signal;
 
 use crate::ctr::{self, ctr_with, pid, start, story, until_status};
@@ -67,9 +67,7 @@ fn killed_shim(case: &mut Case) {
         for shim in shims(&["-namespace", &token]) {
             kill(shim, Signal::KILL);
         }
-        session
-            .case
-            .until("init is killed", || !process_is_alive(init));
+        session.case.until_ended(init);
         until_status(session, "c", "");
         ctr::remove(session, "c");
     });

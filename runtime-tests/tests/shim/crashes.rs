@@ -11,9 +11,7 @@ use containerd_shim_protos::api::{
 };
 use containerd_shim_protos::protobuf::{Message, MessageDyn, MessageField};
 use containerd_shim_protos::ttrpc::proto::Request;
-use runtime_tests::{
-    Case, cgroup_directories, convention, descendants, mounts_below, process_is_alive,
-};
+use runtime_tests::{Case, cgroup_directories, convention, descendants, mounts_below};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::driver::{Stdio3, Task, descriptors, options};
@@ -57,9 +55,7 @@ fn killed_shim(case: &mut Case) {
         telling.note("status", answer.exit_status);
         telling.note("its pid", answer.pid == pid);
         for pid in [pid, exec] {
-            telling
-                .case
-                .until("the processes end", || !process_is_alive(pid.cast_signed()));
+            telling.case.until_ended(pid.cast_signed());
         }
         let mounts = mounts_below(&bundle.path);
         assert!(mounts.is_empty(), "{mounts:?}");
@@ -87,9 +83,7 @@ fn killed_shim_of_a_paused_one(case: &mut Case) {
             end(telling.shim_pid());
             let deleted = telling.call.delete(&bundle.path, "c").expect("delete");
             telling.note("status", deleted.exit_status);
-            telling
-                .case
-                .until("init ends", || !process_is_alive(pid.cast_signed()));
+            telling.case.until_ended(pid.cast_signed());
         }
     });
 }

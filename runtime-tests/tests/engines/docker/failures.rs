@@ -89,9 +89,7 @@ fn shim_is_killed(case: &mut Case) {
         assert_eq!(shims.len(), 1, "{shims:?}");
         kill(shims[0], Signal::KILL);
         until(session, "box", ".State.Status", "exited");
-        session
-            .case
-            .until("its process is gone", || !process_is_alive(pid));
+        session.case.until_ended(pid);
         session.tell(&["start", "box"]).ok();
         until(session, "box", ".State.Status", "running");
     });

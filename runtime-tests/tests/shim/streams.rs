@@ -242,7 +242,8 @@ fn terminal_of_an_exec(case: &mut Case) {
 #[convention("A client that goes away, and a new one: output goes on, and the container lives.")]
 fn another_client(case: &mut Case) {
     compare(case, |telling| {
-        let bundle = telling.bundle("while read word; do echo got $word; done");
+        let bundle =
+            telling.bundle("while read word; do echo got $word; echo $word >>/heard; done");
         let task = telling.shim(&bundle);
         let directory = telling
             .case
@@ -263,6 +264,12 @@ fn another_client(case: &mut Case) {
         telling.note("the first one hears", read_line(&mut first));
         drop(first);
         fs::write(&streams.stdin, "two\n").expect("standard input");
+        // It is to be said while nobody listens, and to have reached the shim.
+        let heard = bundle.rootfs().join("heard");
+        telling.case.until("the container hears it", || {
+            fs::read_to_string(&heard).is_ok_and(|words| words.ends_with("two\n"))
+        });
+        std::thread::sleep(Duration::from_millis(200));
         let mut second = File::open(&streams.stdout).expect("the fifo");
         telling.note("the second one hears", read_line(&mut second));
         telling.finish(&task);

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::copy::Sink;
+use super::copy::{Sink, copy};
 
 /// Where a stream comes from or goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,14 @@ impl Place {
 pub struct Output {
     pub sink: Sink,
     pub _reader: Option<OwnedFd>,
+}
+
+impl Output {
+    /// Copies until the source ends. It takes the whole output: a block that names only
+    /// the sink moves only the sink, and the reader would be closed at once.
+    pub async fn fill_from(self, source: &AsyncFd<OwnedFd>) {
+        copy(source, &self.sink).await;
+    }
 }
 
 /// How long a client may take to open its end of an output.

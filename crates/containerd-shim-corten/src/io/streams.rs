@@ -144,7 +144,7 @@ impl Plumbing {
         };
         let (read, write) = pipe(owner)?;
         let read = waited(read)?;
-        lock(&self.outputs).spawn(async move { copy(&read, &output.sink).await });
+        lock(&self.outputs).spawn(async move { output.fill_from(&read).await });
         Ok(Stdio::from(write))
     }
 
@@ -172,7 +172,7 @@ impl Plumbing {
         }
         if let Some(output) = far.output.take() {
             let master = console.clone();
-            lock(&self.outputs).spawn(async move { copy(master.fd(), &output.sink).await });
+            lock(&self.outputs).spawn(async move { output.fill_from(master.fd()).await });
         }
         *lock(&self.console) = Some(console);
         Ok(())

@@ -44,13 +44,25 @@ impl Failure {
     }
 }
 
+/// One call of `corten`, and the log that is its own.
+#[derive(Debug)]
+pub struct Call {
+    pub command: Command,
+    log: String,
+}
+
 impl Corten {
-    /// A call of one command, its streams nowhere.
-    pub fn command(&self, name: &str) -> Command {
+    /// A call that changes the container, its streams nowhere. There is one at a time.
+    pub fn call(&self, name: &str) -> Call {
+        self.call_with_log(name, format!("{}/log.json", self.bundle))
+    }
+
+    /// A call beside others.
+    pub fn call_with_log(&self, name: &str, log: String) -> Call {
         let mut command = Command::new(self.options.binary());
         command
             .args(["--root", &self.root, "--log-format", "json"])
-            .args(["--log", &self.log()]);
+            .args(["--log", &log]);
         if self.debug {
             command.arg("--debug");
         }
@@ -63,11 +75,7 @@ impl Corten {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        command
-    }
-
-    fn log(&self) -> String {
-        format!("{}/log.json", self.bundle)
+        Call { command, log }
     }
 
     /// Where `create` and `restore` write the pid of init.
@@ -76,27 +84,30 @@ impl Corten {
     }
 
     /// What the options say of making a container.
-    pub fn add_create_options(&self, command: &mut Command) {
+    pub fn add_create_options(&self, call: &mut Call) {
         if self.options.no_pivot_root {
-            command.arg("--no-pivot");
+            call.command.arg("--no-pivot");
         }
         if self.options.no_new_keyring {
-            command.arg("--no-new-keyring");
+            call.command.arg("--no-new-keyring");
         }
     }
+}
 
+impl Call {
     /// Runs it to its end.
     ///
     /// # Errors
     /// The last words of its log.
-    pub async fn run(&self, reaper: &Reaper, mut command: Command) -> Result<(), Failure> {
+    pub async fn run(self, reaper: &Reaper) -> Result<(), Failure> {
+        let Self { mut command, log } = self;
         // One command, one log: the last words are its own.
-        let _ = std::fs::remove_file(self.log());
+        let _ = std::fs::remove_file(&log);
         let expectation = reaper.expect();
-        let program = self.options.binary();
+        let program = command.get_program().to_string_lossy().into_owned();
         let child = command
             .spawn()
-            .map_err(|error| Failure::own(format!("{}: {error}", program.display())))?;
+            .map_err(|error| Failure::own(format!("{program}: {error}")))?;
         // The ends that it inherited are the container's now.
         drop(command);
         let pid = i32::try_from(child.id()).map_err(Failure::own)?;
@@ -104,9 +115,8 @@ impl Corten {
         match ended(&mut end).await.status {
             0 => Ok(()),
             status => Err(Failure {
-                words: self
-                    .last_words()
-                    .unwrap_or_else(|| format!("{} ended with status {status}", program.display())),
+                words: last_words(&log)
+                    .unwrap_or_else(|| format!("{program} ended with status {status}")),
                 was_killed: status > SIGNALS,
             }),
         }
@@ -117,30 +127,29 @@ impl Corten {
     /// # Errors
     /// Those of [`run`](Self::run).
     pub async fn run_with(
-        &self,
+        mut self,
         reaper: &Reaper,
-        mut command: Command,
         ends: ProcessEnds,
-        arguments: &[&str],
+        id: &str,
     ) -> Result<Option<crate::io::ConsoleSocket>, Failure> {
         let [stdin, stdout, stderr] = ends.stdio;
-        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        self.command.stdin(stdin).stdout(stdout).stderr(stderr);
         if let Some(socket) = &ends.console {
-            command.args(["--console-socket", socket.path()]);
+            self.command.args(["--console-socket", socket.path()]);
         }
-        command.args(arguments);
-        self.run(reaper, command).await?;
+        self.command.arg(id);
+        self.run(reaper).await?;
         Ok(ends.console)
     }
+}
 
-    /// `msg` of the last line of the log.
-    fn last_words(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Line {
-            msg: String,
-        }
-        let text = std::fs::read_to_string(self.log()).ok()?;
-        let line: Line = serde_json::from_str(text.lines().last()?).ok()?;
-        Some(line.msg)
+/// `msg` of the last line of a log.
+fn last_words(log: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        msg: String,
     }
+    let text = std::fs::read_to_string(log).ok()?;
+    let line: Line = serde_json::from_str(text.lines().last()?).ok()?;
+    Some(line.msg)
 }

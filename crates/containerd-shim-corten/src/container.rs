@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use containerd_shim_protos::api::Status;
 use libcgroups::OomWatch;
 use libcontainer::Store;
-use tokio::sync::Mutex as Turn;
+use tokio::sync::RwLock;
 
 use crate::command::Corten;
 use crate::process::{Phase, Process};
@@ -26,9 +26,10 @@ pub struct Container {
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     paused: AtomicBool,
     oom: Mutex<Option<OomWatch>>,
-    /// Held while a process is started, and to tell its end: no exit is told before
-    /// the start, and no two commands change the container at once.
-    pub turn: Turn<()>,
+    /// To change the container, or tell its end, is to write; to start an exec is to
+    /// read: execs start side by side, no two commands change the container at once,
+    /// and the end of init is told after the start of every exec.
+    pub turn: RwLock<()>,
 }
 
 /// Where a checkpoint is.
@@ -51,7 +52,7 @@ impl Container {
             execs: Mutex::default(),
             paused: AtomicBool::new(false),
             oom: Mutex::default(),
-            turn: Turn::new(()),
+            turn: RwLock::new(()),
         }
     }
 

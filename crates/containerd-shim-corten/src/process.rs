@@ -42,6 +42,8 @@ pub struct Process {
 struct Now {
     pid: i32,
     phase: Phase,
+    /// Somebody is starting it.
+    is_starting: bool,
 }
 
 impl Process {
@@ -54,6 +56,7 @@ impl Process {
             now: Mutex::new(Now {
                 pid,
                 phase: Phase::Created,
+                is_starting: false,
             }),
             end: watch::Sender::new(None),
         }
@@ -81,6 +84,32 @@ impl Process {
     /// An init that waits for its start.
     pub fn set_pid(&self, pid: i32) {
         self.now().pid = pid;
+    }
+
+    /// Whether somebody is starting it.
+    pub fn is_starting(&self) -> bool {
+        self.now().is_starting
+    }
+
+    /// Before it is started: one at a time, and only what was not.
+    ///
+    /// # Errors
+    /// What it is instead of created.
+    pub fn begin_start(&self) -> Result<(), &'static str> {
+        let mut now = self.now();
+        match now.phase {
+            Phase::Created if !now.is_starting => {
+                now.is_starting = true;
+                Ok(())
+            }
+            Phase::Created | Phase::Running => Err("cannot start a running process"),
+            Phase::Stopped(_) => Err("cannot start a stopped process"),
+        }
+    }
+
+    /// After it was started, or was not.
+    pub fn end_start(&self) {
+        self.now().is_starting = false;
     }
 
     /// Its program runs.

@@ -159,6 +159,44 @@ fn late_client(case: &mut Case) {
 }
 
 #[convention(
+    "A client that does not open its fifo keeps nobody waiting: other execs run, and the end of the container is told."
+)]
+fn client_that_does_not_come(case: &mut Case) {
+    compare(case, |telling| {
+        let bundle = telling.bundle("exec sleep 1000");
+        let task = telling.shim(&bundle);
+        telling.launch(&task, &Stdio3::default());
+        let name = format!("{}-absent", telling.is_tested);
+        let stdout = fifo(&telling.case.directory.join(name));
+        let streams = Stdio3 {
+            stdout: stdout.clone(),
+            ..Stdio3::default()
+        };
+        let added = task.exec("absent", &process("true"), &streams);
+        telling.must("exec", added);
+        let waiting = task.reconnect();
+        let waiting = meanwhile(move || waiting.start("absent").is_ok());
+        // The other request is to be there first.
+        std::thread::sleep(Duration::from_millis(300));
+        let quick = task.exec("quick", &process("exit 7"), &Stdio3::default());
+        telling.must("exec", quick);
+        telling.must("start", task.start("quick"));
+        let ended = telling.must("wait", task.wait("quick"));
+        telling.note("exit status", ended.exit_status);
+        telling.must("delete", task.delete("quick"));
+        telling.must("kill", task.kill("", 9));
+        let ended = telling.must("wait", task.wait(""));
+        telling.note("exit status of init", ended.exit_status);
+        // The shim of Go gives it up with init.
+        assert!(!telling.is_tested || !waiting.is_finished());
+        let _reader = Reader::start(&stdout);
+        telling.note("started", waiting.join().expect("a thread"));
+        telling.must("delete", task.delete(""));
+        telling.shutdown(&task);
+    });
+}
+
+#[convention(
     "Standard input: what a client writes arrives; it does not end when a client goes, but with `CloseIO`."
 )]
 fn standard_input(case: &mut Case) {

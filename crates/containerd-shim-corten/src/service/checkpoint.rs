@@ -27,9 +27,10 @@ impl Shim {
         let container = self.container(&request.id)?;
         allow(&container, "checkpoint", &[Status::RUNNING, Status::PAUSED])?;
         let options = decode(&request.options)?;
-        let _turn = container.turn.lock().await;
+        let _turn = container.turn.write().await;
         let work = WorkDirectory::of(&container, &options.work_path);
-        let mut command = container.corten.command("checkpoint");
+        let mut call = container.corten.call("checkpoint");
+        let command = &mut call.command;
         command.args(["--image-path", &request.path, "--work-path", &work.path]);
         for (flag, given) in [
             ("--leave-running", !options.exit),
@@ -49,7 +50,7 @@ impl Shim {
             command.args(["--empty-ns", namespace]);
         }
         command.arg(&container.id);
-        let written = container.corten.run(&self.reaper, command).await;
+        let written = call.run(&self.reaper).await;
         written.map_err(|failure| unknown(format!("corten checkpoint failed: {failure}")))?;
         work.remove();
         let event = TaskCheckpointed {
@@ -73,17 +74,18 @@ impl Shim {
         let ends = ends.ok_or_else(|| failed_precondition("it was restored before"))?;
         let pid_file = corten.pid_file();
         let work = WorkDirectory::of(container, &corten.options.criu_work_path);
-        let mut command = corten.command("restore");
+        let mut call = corten.call("restore");
+        let command = &mut call.command;
         command.args(["--detach", "--bundle", &corten.bundle]);
         command.args(["--pid-file", &pid_file, "--work-path", &work.path]);
         command.args(["--image-path", &checkpoint.image]);
         if !checkpoint.parent.is_empty() {
             command.args(["--parent-path", &checkpoint.parent]);
         }
-        corten.add_create_options(&mut command);
+        corten.add_create_options(&mut call);
         let expectation = self.reaper.expect();
-        let socket = corten
-            .run_with(&self.reaper, command, ends, &[&container.id])
+        let socket = call
+            .run_with(&self.reaper, ends, &container.id)
             .await
             .map_err(|failure| unknown(format!("corten restore failed: {failure}")))?;
         work.remove();

@@ -7,6 +7,7 @@ use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
 use containerd_shim_protos::protobuf::well_known_types::empty::Empty;
 use containerd_shim_protos::topics;
 use containerd_shim_protos::ttrpc::Result;
+use tokio::sync::RwLockReadGuard;
 
 use super::Shim;
 use super::control::allow;
@@ -57,7 +58,8 @@ impl Shim {
         let files = ExecFiles::of(container, &process.exec_id);
         let started = self.run_exec(container, process, &files).await;
         files.remove();
-        let (pid, end) = match started {
+        // The turn is held until the start is told.
+        let (pid, end, _turn) = match started {
             Ok(started) => started,
             Err(error) => {
                 // Its wait must not wait for ever.
@@ -78,28 +80,30 @@ impl Shim {
         Ok(pid)
     }
 
-    async fn run_exec(
+    async fn run_exec<'a>(
         &self,
-        container: &Container,
+        container: &'a Container,
         process: &Process,
         files: &ExecFiles,
-    ) -> Result<(i32, ExitWatch)> {
+    ) -> Result<(i32, ExitWatch, RwLockReadGuard<'a, ()>)> {
         let corten = &container.corten;
-        // Loggers of execs are told the id of the exec, as by the shim of Go.
+        // Loggers of execs are told the id of the exec, as by the shim of Go. A client
+        // that does not come keeps nobody else waiting.
         let ends = self.lay(process, &process.exec_id, corten).await?;
-        let mut command = corten.command("exec");
-        command.args(["--detach", "--process", &files.process]);
-        command.args(["--pid-file", &files.pid]);
+        let turn = container.turn.read().await;
+        let mut call = corten.call_with_log("exec", files.log.clone());
+        call.command.args(["--detach", "--process", &files.process]);
+        call.command.args(["--pid-file", &files.pid]);
         let expectation = self.reaper.expect();
-        let socket = corten
-            .run_with(&self.reaper, command, ends, &[&container.id])
+        let socket = call
+            .run_with(&self.reaper, ends, &container.id)
             .await
             .map_err(|failure| unknown(format!("corten exec failed: {failure}")))?;
         let pid = read_pid(&files.pid)?;
         if let Some(socket) = &socket {
             process.plumbing.connect(socket).map_err(unknown)?;
         }
-        Ok((pid, expectation.of(pid)))
+        Ok((pid, expectation.of(pid), turn))
     }
 }
 
@@ -107,6 +111,7 @@ impl Shim {
 pub(super) struct ExecFiles {
     process: String,
     pid: String,
+    log: String,
 }
 
 impl ExecFiles {
@@ -117,12 +122,14 @@ impl ExecFiles {
         Self {
             process: format!("{bundle}/exec-{name}.json"),
             pid: format!("{bundle}/exec-{name}.pid"),
+            log: format!("{bundle}/exec-{name}.log"),
         }
     }
 
     pub(super) fn remove(&self) {
-        let _ = std::fs::remove_file(&self.process);
-        let _ = std::fs::remove_file(&self.pid);
+        for file in [&self.process, &self.pid, &self.log] {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use crate::reaper::{ExitWatch, ended};
 const EXECS_LIMIT: Duration = Duration::from_secs(10);
 
 impl Shim {
-    /// Waits for the end of a process and tells it: after its start, and an init
-    /// after all its execs.
+    /// Waits for the end of a process and tells it: after its start (an exec is
+    /// followed since then), and an init after all its execs.
     pub(super) async fn follow(
         self: Arc<Self>,
         container: Arc<Container>,
@@ -27,9 +27,9 @@ impl Shim {
         mut end: ExitWatch,
     ) {
         let exit = ended(&mut end).await;
-        // Whoever starts it holds the turn until the start is told.
-        drop(container.turn.lock().await);
         if process.exec_id.is_empty() {
+            // Its start, and those of its execs, are told before.
+            drop(container.turn.write().await);
             self.end_execs(&container).await;
             self.tell_oom(&container);
         }

@@ -123,13 +123,12 @@ impl Shim {
         let corten = &container.corten;
         let ends = self.lay(&container.init, &container.id, corten).await?;
         let pid_file = corten.pid_file();
-        let mut command = corten.command("create");
-        command.args(["--bundle", &corten.bundle, "--pid-file", &pid_file]);
-        corten.add_create_options(&mut command);
+        let mut call = corten.call("create");
+        call.command
+            .args(["--bundle", &corten.bundle, "--pid-file", &pid_file]);
+        corten.add_create_options(&mut call);
         let expectation = self.reaper.expect();
-        let made = corten
-            .run_with(&self.reaper, command, ends, &[&container.id])
-            .await;
+        let made = call.run_with(&self.reaper, ends, &container.id).await;
         // One that failed by itself has left nothing, least of all when the id was
         // another container's.
         let is_left = made
@@ -224,19 +223,16 @@ impl Shim {
 
     pub(super) async fn start(self: &Arc<Self>, request: &StartRequest) -> Result<StartResponse> {
         let (container, process) = self.process(&request.id, &request.exec_id)?;
-        let _turn = container.turn.lock().await;
-        match process.phase() {
-            Phase::Created => {}
-            Phase::Running => return Err(unknown("cannot start a running process")),
-            Phase::Stopped(_) => return Err(unknown("cannot start a stopped process")),
-        }
-        let pid = if process.exec_id.is_empty() {
-            self.start_init(&container).await?
+        process.begin_start().map_err(unknown)?;
+        let started = if process.exec_id.is_empty() {
+            let _turn = container.turn.write().await;
+            self.start_init(&container).await
         } else {
-            self.start_exec(&container, &process).await?
+            self.start_exec(&container, &process).await
         };
+        process.end_start();
         let mut response = StartResponse::new();
-        response.pid = message_pid(pid);
+        response.pid = message_pid(started?);
         Ok(response)
     }
 
@@ -250,11 +246,9 @@ impl Shim {
             container.init.set_pid(pid);
             self.watch_oom(container);
         } else if container.has_hooks() {
-            let mut command = container.corten.command("start");
-            command.arg(&container.id);
-            container
-                .corten
-                .run(&self.reaper, command)
+            let mut call = container.corten.call("start");
+            call.command.arg(&container.id);
+            call.run(&self.reaper)
                 .await
                 .map_err(|failure| unknown(format!("corten start failed: {failure}")))?;
         } else {
@@ -280,11 +274,11 @@ impl Shim {
     ) -> Result<DeleteResponse> {
         let (container, process) = self.process(&request.id, &request.exec_id)?;
         let exit = match process.phase() {
-            Phase::Running => {
+            Phase::Stopped(exit) => Some(exit),
+            Phase::Created if process.exec_id.is_empty() || !process.is_starting() => None,
+            Phase::Created | Phase::Running => {
                 return Err(unknown("cannot delete a running process"));
             }
-            Phase::Stopped(exit) => Some(exit),
-            Phase::Created => None,
         };
         if process.exec_id.is_empty() {
             self.delete_container(&container).await?;
@@ -320,11 +314,17 @@ impl Shim {
     }
 
     async fn delete_container(&self, container: &Arc<Container>) -> Result<()> {
-        let _turn = container.turn.lock().await;
+        let _turn = container.turn.write().await;
+        if !self.containers().contains_key(&container.id) {
+            return Err(not_found(format!(
+                "container {:?} not created",
+                container.id
+            )));
+        }
         if container.has_hooks() {
-            let mut command = container.corten.command("delete");
-            command.args(["--force", &container.id]);
-            let deleted = container.corten.run(&self.reaper, command).await;
+            let mut call = container.corten.call("delete");
+            call.command.args(["--force", &container.id]);
+            let deleted = call.run(&self.reaper).await;
             deleted.map_err(|failure| unknown(format!("corten delete failed: {failure}")))?;
         } else {
             let delete = |store: &libcontainer::Store, id: &str| {

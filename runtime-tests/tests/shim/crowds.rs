@@ -293,45 +293,49 @@ fn until_held(pid: i32, before: &Held) {
     panic!("it holds {:?}\nbefore: {before:?}", held(pid));
 }
 
+fn crowd_of_one_shim(telling: &mut Telling, count: usize) {
+    let mut tasks = Vec::new();
+    for number in 0..count {
+        let mut bundle = telling.bundle("exec sleep 1000");
+        bundle
+            .config
+            .set("/annotations", json!({"io.containerd.runc.v2.group": "g"}));
+        let options = telling.options();
+        tasks.push(telling.shim_with(&bundle, &name_of(number), options));
+    }
+    let before = tasks.first().map(|task| {
+        task.create(&Stdio3::default()).expect("create");
+        task.start("").expect("start");
+        held(telling.shim_pid())
+    });
+    std::thread::scope(|scope| {
+        for task in &tasks[1..] {
+            scope.spawn(|| {
+                task.create(&Stdio3::default()).expect("create");
+                task.start("").expect("start");
+                task.kill("", 9).expect("kill");
+                assert_eq!(task.wait("").expect("wait").exit_status, 137);
+                task.delete("").expect("delete");
+            });
+        }
+    });
+    let pid = telling.shim_pid();
+    let task = tasks[0].clone();
+    if telling.is_tested {
+        until_held(pid, before.as_ref().expect("the first"));
+    }
+    // The connections of the others.
+    drop(tasks);
+    telling.finish(&task);
+    let mut counts = telling.listener.counts();
+    counts.retain(|topic, _| topic != "/tasks/oom");
+    telling.note("events", counts);
+}
+
 #[convention("Containers by the dozen in one shim, all at once.")]
 fn one_shim_for_many(case: &mut Case) {
-    compare(case, |telling| {
-        let count = if is_full() { 100 } else { 12 };
-        let mut tasks = Vec::new();
-        for number in 0..count {
-            let mut bundle = telling.bundle("exec sleep 1000");
-            bundle
-                .config
-                .set("/annotations", json!({"io.containerd.runc.v2.group": "g"}));
-            let options = telling.options();
-            tasks.push(telling.shim_with(&bundle, &name_of(number), options));
-        }
-        let before = tasks.first().map(|task| {
-            task.create(&Stdio3::default()).expect("create");
-            task.start("").expect("start");
-            held(telling.shim_pid())
-        });
-        std::thread::scope(|scope| {
-            for task in &tasks[1..] {
-                scope.spawn(|| {
-                    task.create(&Stdio3::default()).expect("create");
-                    task.start("").expect("start");
-                    task.kill("", 9).expect("kill");
-                    assert_eq!(task.wait("").expect("wait").exit_status, 137);
-                    task.delete("").expect("delete");
-                });
-            }
-        });
-        let pid = telling.shim_pid();
-        let task = tasks[0].clone();
-        if telling.is_tested {
-            until_held(pid, before.as_ref().expect("the first"));
-        }
-        // The connections of the others.
-        drop(tasks);
-        telling.finish(&task);
-        let mut counts = telling.listener.counts();
-        counts.retain(|topic, _| topic != "/tasks/oom");
-        telling.note("events", counts);
-    });
+    match is_full() {
+        true => alone(case, |telling| crowd_of_one_shim(telling, 100)),
+        false => compare(case, |telling| crowd_of_one_shim(telling, 12)),
+    }
 }

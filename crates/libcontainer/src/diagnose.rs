@@ -121,6 +121,10 @@ fn mount_hint(source: &MountSource, errno: Errno) -> Option<String> {
         (MountSource::Filesystem { fstype, .. }, Errno::PERM) if fstype == "proc" => {
             "procfs needs a pid namespace that belongs to the container's user namespace"
         }
+        // cgroup1_root_to_use(): EPERM outside the first cgroup namespace.
+        (MountSource::Filesystem { fstype, .. }, Errno::PERM) if fstype == "cgroup" => {
+            "a v1 hierarchy cannot be made in a cgroup namespace: mount it on the host first"
+        }
         (_, Errno::NOSPC) => "sysctl fs.mount-max limits the number of mounts",
         _ => return None,
     };

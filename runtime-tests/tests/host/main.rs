@@ -7,6 +7,7 @@ mod checkpoint_options;
 mod controllers;
 mod hybrid;
 mod machine;
+mod older_kernel;
 mod podman;
 mod scopes;
 mod selinux;

@@ -82,6 +82,11 @@ pub(crate) fn parent_hint(op: &ParentOp, error: &kernel::Error) -> Option<String
 /// What to do about a refused step of init.
 pub(crate) fn init_hint(op: &InitOp, error: &kernel::Error) -> Option<String> {
     let hint = match (op, error.errno()) {
+        (InitOp::Mount(mount), Errno::INVAL)
+            if mount.id_map.is_some() && error.call().starts_with("mount_setattr(") =>
+        {
+            "this file system, or one mounted below it, has no idmapped mounts"
+        }
         (InitOp::Mount(mount), errno) => return mount_hint(&mount.source, errno),
         (InitOp::OverlayRoot { layer: Some(_), .. }, Errno::INVAL) => {
             "not every file system can hold a layer, an overlay or NFS cannot; --overlay keeps it in memory"

@@ -107,7 +107,7 @@ fn sysctl(case: &mut Case) {
     let feature = "sysctls";
     without(case, feature);
     let mut bundle = case.bundle();
-    let name = "net.ipv4.tcp_shrink_window";
+    let name = "net.ipv4.tcp_syn_linear_timeouts";
     bundle.config.set("/linux/sysctl", json!({name: "1"}));
     is_refused(case, &bundle, feature, name);
 }

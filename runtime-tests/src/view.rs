@@ -19,7 +19,7 @@ pub enum View {
 /// beside the view: a network namespace, and places that look empty.
 #[derive(Debug, Clone, Copy)]
 pub struct Isolation {
-    /// Directories that are an empty tmpfs for the test, where they exist.
+    /// Directories that are an empty tmpfs of the same mode for the test, where they exist.
     pub empty_directories: &'static [&'static str],
     /// Directories below those that stay as they are in the view `host`, where they exist.
     pub kept_directories: &'static [&'static str],
@@ -44,7 +44,7 @@ impl Isolation {
         }
         for directory in self.empty_directories {
             script += &format!(
-                "if test -d {directory}; then mount -t tmpfs -o mode=755 tmpfs {directory}; fi; "
+                "if test -d {directory}; then mount -t tmpfs -o mode=$(stat -c %a {directory}) tmpfs {directory}; fi; "
             );
         }
         for directory in kept {

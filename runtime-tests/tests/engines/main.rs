@@ -35,7 +35,7 @@ fn main() -> std::process::ExitCode {
         &[View::V1],
         Isolation {
             // Sockets, locks, network namespaces and images of the host's engines.
-            empty_directories: &["/run", "/var/lib/containers", "/var/lib/cni"],
+            empty_directories: &["/run", "/dev/shm", "/var/lib/containers", "/var/lib/cni"],
             // systemd makes the containers' scopes.
             kept_directories: &["/run/systemd", "/run/dbus", "/run/user"],
         },

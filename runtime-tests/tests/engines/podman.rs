@@ -8,7 +8,7 @@ use runtime_tests::{Case, Facts, Finished, Program, convention};
 use crate::facts::write_down;
 use crate::images::Images;
 use crate::session::{
-    PATIENCE, Runtime, Session, cgroup_parent, compare, peer, require, uses_systemd,
+    PATIENCE, Runtime, Session, cgroup_parent, compare, compare_with, peer, require, uses_systemd,
 };
 
 const CHAPTER: &str = "podman: images";
@@ -19,6 +19,7 @@ const CONTAINERS_CONF: &str = r#"
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 log_driver = "k8s-file"
+annotations = [ANNOTATIONS]
 pids_limit = 0
 [engine]
 cgroup_manager = "MANAGER"
@@ -68,13 +69,25 @@ pub fn podman(case: &Case, runtime: &Runtime, args: &[&str]) -> Program {
 
 /// Writes podman's configuration, or skips where podman is missing.
 pub fn configure(case: &Case) -> Images {
+    configure_with(case, &peer(case))
+}
+
+/// [`configure`] with a peer of the test's choice.
+fn configure_with(case: &Case, peer: &str) -> Images {
     require(&["podman", "conmon", "netavark", "iptables"]);
-    let (tested, peer) = (case.runtime_path(), peer(case));
+    let tested = case.runtime_path();
     let manager = match uses_systemd(case) {
         true => "systemd",
         false => "cgroupfs",
     };
-    let conf = CONTAINERS_CONF.replace("MANAGER", manager);
+    // crun's place for programs is a cgroup below the scope unless it is told otherwise.
+    let annotations = match uses_systemd(case) {
+        true => r#""run.oci.systemd.subgroup=""#,
+        false => "",
+    };
+    let conf = CONTAINERS_CONF
+        .replace("MANAGER", manager)
+        .replace("ANNOTATIONS", annotations);
     let conf = format!("{conf}tested = [\"{tested}\"]\npeer = [\"{peer}\"]\n");
     fs::write(case.directory.join("containers.conf"), conf).unwrap();
     fs::write(case.directory.join("storage.conf"), STORAGE_CONF).unwrap();
@@ -84,9 +97,16 @@ pub fn configure(case: &Case) -> Images {
 /// Tells the story with an image `bb` at hand, and removes all containers after it.
 #[track_caller]
 pub fn story(case: &mut Case, story: impl Fn(&mut Session)) {
-    let images = configure(case);
+    let peer = peer(case);
+    story_beside(case, peer, story);
+}
+
+/// [`story`] with a peer of the test's choice.
+#[track_caller]
+pub fn story_beside(case: &mut Case, peer: String, story: impl Fn(&mut Session)) {
+    let images = configure_with(case, &peer);
     let tar = images.root_tar().to_string_lossy().into_owned();
-    compare(case, podman, |session| tell(session, &tar, &story));
+    compare_with(case, peer, podman, |session| tell(session, &tar, &story));
 }
 
 /// Tells the story to an engine that may not have the image in `tar` yet, and removes
@@ -111,6 +131,16 @@ pub fn run_command<'a>(options: &'a str, command: &[&'a str]) -> Vec<&'a str> {
     line.push("bb");
     line.extend(command);
     line
+}
+
+/// The option without which podman's profile of AppArmor forbids every mount(2), where
+/// that is in force.
+pub fn mounting() -> &'static str {
+    let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    match enabled.is_ok_and(|text| text.starts_with('Y')) {
+        true => "--cap-add SYS_ADMIN --security-opt apparmor=unconfined",
+        false => "--cap-add SYS_ADMIN",
+    }
 }
 
 /// Asks again, a few times, while a success has said nothing: at times podman loses

@@ -5,7 +5,7 @@ use std::fs;
 use runtime_tests::{Case, convention};
 
 use crate::facts::write_down;
-use crate::podman::{facts, run, run_command, shell, story};
+use crate::podman::{facts, mounting, run, run_command, shell, story};
 
 const CHAPTER: &str = "podman: confinement";
 
@@ -117,7 +117,7 @@ fn seccomp_profiles(case: &mut Case) {
         shell(session, "--security-opt seccomp=unconfined", line);
         shell(
             session,
-            "--cap-add SYS_ADMIN",
+            mounting(),
             "mount -t tmpfs tmpfs /mnt && echo mounted",
         );
         run(session, "", &["probe", "call", "mount", "chroot", "mknod"]).ok();
@@ -223,11 +223,11 @@ fn system_containers(case: &mut Case) {
         let finished = session.ask(&line);
         // The engine's mount lies on the runtime's own, which some leave out.
         write_down(session, finished, &["mount on /sys/fs/cgroup/systemd"]);
-        shell(
-            session,
-            "--systemd=always",
-            "test -w /sys/fs/cgroup/systemd",
-        );
+        let writable = match session.case.view.is_unified() {
+            true => "test -w /sys/fs/cgroup/cgroup.procs",
+            false => "test -w /sys/fs/cgroup/systemd",
+        };
+        shell(session, "--systemd=always", writable);
         let first = shell(session, "--init", "cat /proc/1/comm; echo $$");
         assert!(first.starts_with("podman-init"), "{first}");
     });

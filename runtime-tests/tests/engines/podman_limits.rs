@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use runtime_tests::{Case, cgroup_directories, convention};
+use runtime_tests::{Case, cgroup_directories, convention, skip};
 
-use crate::podman::{inspect, run, shell, start, story};
-use crate::session::{LIMIT_FILES, Session};
+use crate::podman::{inspect, run, shell, start, story, story_beside};
+use crate::session::{LIMIT_FILES, Session, find_program, peer, uses_systemd};
 
 const CHAPTER: &str = "podman: limits";
 
@@ -20,12 +20,47 @@ fn files(case: &mut Case) {
             "--cpu-period 50000 --cpu-quota 20000 --pids-limit -1 --device /dev/kmsg:/dev/kmsg:r",
             "--memory-swappiness 10 -m 32m --memory-swap -1",
         ] {
+            // v2 has no swappiness: crun refuses it, runc and corten do not.
+            let options = match session.case.view.is_unified() {
+                true => options.replace("--memory-swappiness 10", ""),
+                false => options.to_owned(),
+            };
+            let options = &options;
             let id = start(session, options, &["sleep", "1000"]);
-            session.note_cgroup_files(&id, &LIMIT_FILES);
+            note_limits(session, &id);
             note_devices(session, &id);
             session.ask(&["rm", "-f", "-t0", &id]).ok();
         }
     });
+}
+
+/// Shares as weights of cgroup v2: by the linear formula of before 2025, and by today's.
+const WEIGHTS: [(&str, &str); 2] = [("10", "35"), ("12", "39")];
+
+/// The files of the limits. What peers may have otherwise, as docs/cgroups.md says, reads
+/// as with corten: weights made of shares, and systemd's own number of tasks where no
+/// limit is asked for.
+fn note_limits(session: &mut Session, id: &str) {
+    if !uses_systemd(session.case) {
+        return session.note_cgroup_files(id, &LIMIT_FILES);
+    }
+    let show = session.case.program("systemctl");
+    let show = show.args(["show", "--value", "--property", "DefaultTasksMax"]);
+    let tasks = show.run().ok().stdout;
+    for directory in cgroup_directories(id) {
+        for name in LIMIT_FILES {
+            let Ok(content) = fs::read_to_string(directory.join(name)) else {
+                continue;
+            };
+            let weight = WEIGHTS.iter().find(|(old, _)| *old == content.trim());
+            let found = match (name, weight) {
+                ("cpu.weight", Some((_, weight))) => weight,
+                ("pids.max", _) if content == tasks => "max",
+                _ => content.trim(),
+            };
+            session.note(name, found);
+        }
+    }
 }
 
 /// The devices, but those that each runtime has its own mind of: `/dev/console` and
@@ -45,7 +80,12 @@ fn note_devices(session: &mut Session, id: &str) {
 /// `podman update` and what it leaves in the files.
 #[convention("podman update changes the files of the cgroups.")]
 fn update(case: &mut Case) {
-    story(case, |session| {
+    // After an update of the unit crun's other limits are those that systemd knows of.
+    let peer = match uses_systemd(case) {
+        true => find_program("runc").unwrap_or_else(|| skip("runc is not installed")),
+        false => peer(case),
+    };
+    story_beside(case, peer, |session| {
         let id = start(
             session,
             "--name c -m 64m --cpus 0.5 --pids-limit 50",
@@ -58,7 +98,7 @@ fn update(case: &mut Case) {
             &["--cpuset-cpus", "0"],
         ] {
             session.ask(&[&["update"], options, &["c"]].concat()).ok();
-            session.note_cgroup_files(&id, &LIMIT_FILES);
+            note_limits(session, &id);
         }
     });
 }

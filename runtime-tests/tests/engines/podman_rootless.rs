@@ -204,7 +204,7 @@ fn options(case: &mut Case) {
             &["sh", "-c", "touch /v/x && stat -c %u /v/x"],
         );
         run(session, "--cgroups=disabled", &["sh", "-c", "echo out"]).ok();
-        // No cgroup is delegated: podman leaves limits out on v1.
+        // Without the user's systemd no cgroup is delegated: podman leaves limits out on v1.
         run(
             session,
             "-m 64m --pids-limit 50",
@@ -237,8 +237,9 @@ fn commands(case: &mut Case) {
             write_down(session, finished, &["pgid", "sid"]);
         }
         session.tell(&["exec", "c", "sh", "-c", "exit 9"]).exits(9);
-        // Needs a cgroup of its own.
+        // They need a cgroup of its own.
         session.tell(&["pause", "c"]);
+        session.tell(&["unpause", "c"]);
         session.tell(&["top", "c", "pid", "comm"]).ok();
         session.tell(&["kill", "c"]).ok();
         session.tell(&["wait", "c"]).ok();

@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 
 use runtime_tests::{Case, convention};
 
-use crate::podman::{ask_for_output, configure, facts, inspect, run, shell, start, story};
+use crate::podman::{
+    ask_for_output, configure, facts, inspect, mounting, run, shell, start, story,
+};
 
 const CHAPTER: &str = "podman: volumes";
 
@@ -70,7 +72,7 @@ fn propagation(case: &mut Case) {
         for option in ["rshared", "rslave", "rprivate"] {
             start(
                 session,
-                &format!("--name c --cap-add SYS_ADMIN -v {path}:/v:{option}"),
+                &format!("--name c {} -v {path}:/v:{option}", mounting()),
                 &["sleep", "1000"],
             );
             let out = format!("{path}/out");

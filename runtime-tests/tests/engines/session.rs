@@ -151,6 +151,10 @@ impl Session<'_> {
     /// Puts exit code and stdout of any command into the transcript.
     pub fn write_down(&mut self, finished: &Finished) {
         let label = self.label(finished);
+        if !finished.status.success() {
+            // Of use should the transcripts differ.
+            eprintln!("{} {label}: {}", self.runtime.name, finished.stderr);
+        }
         self.note(
             &label,
             &format!("{:?} {}", finished.code(), finished.stdout),

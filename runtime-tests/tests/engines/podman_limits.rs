@@ -37,11 +37,11 @@ fn files(case: &mut Case) {
 /// Shares as weights of cgroup v2: by the linear formula of before 2025, and by today's.
 const WEIGHTS: [(&str, &str); 2] = [("10", "35"), ("12", "39")];
 
-/// The files of the limits. What peers may have otherwise, as docs/cgroups.md says, reads
-/// as with corten: weights made of shares, and systemd's own number of tasks where no
-/// limit is asked for.
+/// The files of the limits. What a peer of systemd's may have otherwise, as
+/// docs/cgroups.md says, reads as with corten: weights made of shares, and systemd's own
+/// number of tasks where no limit is asked for.
 fn note_limits(session: &mut Session, id: &str) {
-    if !uses_systemd(session.case) {
+    if session.is_tested() || !uses_systemd(session.case) {
         return session.note_cgroup_files(id, &LIMIT_FILES);
     }
     let show = session.case.program("systemctl");
@@ -58,7 +58,7 @@ fn note_limits(session: &mut Session, id: &str) {
                 ("pids.max", _) if content == tasks => "max",
                 _ => content.trim(),
             };
-            session.note(name, found);
+            session.note(name, &format!("{found}\n"));
         }
     }
 }

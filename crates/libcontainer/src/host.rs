@@ -3,7 +3,7 @@
 
 use std::os::fd::AsFd;
 
-use kernel::{caps, fs, identity, mount, system};
+use kernel::{affinity, caps, fs, identity, mount, system};
 use plan::{CgroupFacts, CgroupMode, HostFacts, Lsm};
 
 use crate::error::{Doing, Result};
@@ -102,6 +102,13 @@ pub fn probe_for(rootless: Option<bool>, systemd: bool) -> Result<HostFacts> {
 fn is_read_only(path: &str) -> bool {
     let attributes = fs::open_path(path).and_then(|fd| mount::mount_attributes(fd.as_fd()));
     attributes.is_ok_and(|attributes| attributes & mount::MOUNT_ATTR_RDONLY != 0)
+}
+
+/// On how many processors this process may run; 1 when the kernel does not say.
+pub fn processors() -> usize {
+    let mask = affinity::mask().unwrap_or_default();
+    let count: u32 = mask.iter().map(|word| word.count_ones()).sum();
+    usize::try_from(count).map_or(1, |count| count.max(1))
 }
 
 /// Memory of the machine in bytes, `MemTotal` of proc_meminfo(5).

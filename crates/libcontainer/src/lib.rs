@@ -64,7 +64,7 @@ pub use kernel::entry::ExitCode;
 pub use kill::kill;
 pub use mounts::change_mounts;
 pub use processes::processes;
-pub use report::{Entry, StateReport, list, saved, state};
+pub use report::{Entry, StateReport, entries, saved, state};
 pub use run::{RunOptions, run};
 pub use start::start;
 pub use state::State;

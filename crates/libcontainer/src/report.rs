@@ -86,24 +86,21 @@ fn abandoned(directory: &ContainerDirectory<'_>, before: Loaded) -> StateReport 
     report_loaded(before, Status::Stopped)
 }
 
-/// Every container below a root. One that vanishes meanwhile is left out.
-///
-/// # Errors
-/// When the root cannot be read.
-pub fn list(store: &Store) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for id in store.ids()? {
-        match state(store, &id) {
-            Ok(report) => entries.push(Entry::Container(report)),
-            // A directory that stays is in the way of a new container of that name.
-            Err(Error::NotFound(_)) if store.find(&id).is_err() => {}
-            Err(error) => entries.push(Entry::Broken {
-                id,
-                problem: error.to_string(),
-            }),
-        }
+/// The containers of these ids, in their order. One that vanishes meanwhile is left out.
+pub fn entries(store: &Store, ids: &[String]) -> Vec<Entry> {
+    ids.iter().filter_map(|id| entry(store, id)).collect()
+}
+
+fn entry(store: &Store, id: &str) -> Option<Entry> {
+    match state(store, id) {
+        Ok(report) => Some(Entry::Container(report)),
+        // A directory that stays is in the way of a new container of that name.
+        Err(Error::NotFound(_)) if store.find(id).is_err() => None,
+        Err(error) => Some(Entry::Broken {
+            id: id.to_owned(),
+            problem: error.to_string(),
+        }),
     }
-    Ok(entries)
 }
 
 /// The saved configuration and state of a container, for `explain ID`.

@@ -10,7 +10,7 @@ mod row;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{check_id, existing, root};
+use super::{check_id, existing, list, root};
 use crate::cli::{Global, ListFormat, Stats};
 use crate::paint::{Paint, Style, is_interactive};
 use crate::report::{self, CommandError, Reader};
@@ -92,7 +92,7 @@ fn take(store: &Store, ids: &[String]) -> Result<BTreeMap<String, Sample>, Comma
 
 fn running(store: &Store) -> Result<Vec<String>, CommandError> {
     let running = [Status::Created, Status::Running, Status::Paused];
-    let entries = libcontainer::list(store)?.into_iter();
+    let entries = list::entries(store)?.into_iter();
     let ids = entries.filter_map(|entry| match entry {
         Entry::Container(state) if running.contains(&state.status) => Some(state.id),
         _ => None,

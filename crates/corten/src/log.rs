@@ -18,6 +18,7 @@ use std::time::SystemTime;
 
 use libcontainer::timeline::Recorder;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::span;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
@@ -189,6 +190,17 @@ struct Tracer(Arc<Inner>);
 impl Subscriber for Tracer {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         self.0.timeline.is_some() || self.0.wants(metadata.level())
+    }
+
+    /// What nobody reads is not put into words, and `exec` runs as without a log.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match self.0.level {
+            _ if self.0.timeline.is_some() => LevelFilter::TRACE,
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warning => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::TRACE,
+        })
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

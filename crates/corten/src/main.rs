@@ -23,11 +23,15 @@ use std::ffi::OsString;
 
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use libcontainer::{ExitCode, timeline::Recorder};
+use libcontainer::{ExitCode, Heap, timeline::Recorder};
 
 use crate::cli::{Cli, Global, LogFormat};
 use crate::log::Log;
 use crate::report::CommandError;
+
+/// `exec` lends it to the process that joins.
+#[global_allocator]
+static HEAP: Heap = Heap;
 
 /// `corten help errors`
 const ERRORS: &str = include_str!("../../../docs/errors.md");

@@ -13,6 +13,7 @@ pub mod copy_tree;
 pub mod entry;
 pub mod error;
 pub mod fs;
+pub mod heap;
 pub mod identity;
 pub mod keyring;
 pub mod link;
@@ -37,5 +38,6 @@ pub mod stub;
 pub mod system;
 pub mod time;
 pub mod tty;
+mod vfork;
 
 pub use error::{Errno, Error, Result};

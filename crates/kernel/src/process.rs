@@ -8,12 +8,14 @@
 //!    thread held would stay locked for ever. [`clone3`] refuses to run with more.
 //! 2. **The child never returns into its parent's code.** It is a copy with the
 //!    same destructors on its stack: one that ran would remove the parent's
-//!    cgroup or temporary file. [`run_in_child`] holds this by construction;
-//!    who takes [`Forked::Child`] from [`clone3`] has to end in [`execute`],
-//!    [`execute_fd`] or [`exit_now`].
+//!    cgroup or temporary file. [`run_in_child`] and [`run_in_our_memory`] hold this
+//!    by construction; who takes [`Forked::Child`] from [`clone3`] has to end in
+//!    [`execute`], [`execute_fd`] or [`exit_now`].
 
+use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::answer::{of_call, of_int};
 use crate::{Errno, Error, Result};
@@ -84,27 +86,8 @@ pub enum Forked {
 /// `EACCES` for one that this user may not write (after becoming root of a
 /// joined user namespace, the host's: clone first, become root then).
 pub fn clone3(clone: &Clone3<'_>) -> Result<Forked> {
-    require_one_thread()?;
-    crate::signal::set_default(libc::SIGCHLD);
     let mut pidfd: RawFd = -1;
-    let mut flags = clone.namespaces | libc::CLONE_PIDFD as u64;
-    let mut cgroup = 0;
-    if let Some(directory) = clone.into_cgroup {
-        flags |= CLONE_INTO_CGROUP;
-        cgroup = directory.as_raw_fd() as u64;
-    }
-    let mut exit_signal = libc::SIGCHLD as u64;
-    if clone.parent_is_ours {
-        // The caller's own exit signal is inherited; naming one is EINVAL.
-        flags |= libc::CLONE_PARENT as u64;
-        exit_signal = 0;
-    }
-    // SAFETY: the structure is plain integers, for which zero is "not wanted".
-    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = flags;
-    arguments.pidfd = &raw mut pidfd as u64;
-    arguments.exit_signal = exit_signal;
-    arguments.cgroup = cgroup;
+    let mut arguments = arguments_of(clone, 0, &mut pidfd)?;
     // SAFETY: without CLONE_VM and with `stack` 0 the child is a copy on write
     // of this address space and goes on here, as after fork(2). No other thread
     // exists (checked above), so the copy holds no foreign lock. `arguments`
@@ -127,6 +110,77 @@ pub fn clone3(clone: &Clone3<'_>) -> Result<Forked> {
         Err(errno) => Err(clone3_error(errno, clone)),
     }
 }
+
+/// What every clone here needs; `more` are further flags.
+fn arguments_of(clone: &Clone3<'_>, more: u64, pidfd: &mut RawFd) -> Result<libc::clone_args> {
+    require_one_thread()?;
+    crate::signal::set_default(libc::SIGCHLD);
+    let mut flags = clone.namespaces | more | libc::CLONE_PIDFD as u64;
+    let mut cgroup = 0;
+    if let Some(directory) = clone.into_cgroup {
+        flags |= CLONE_INTO_CGROUP;
+        cgroup = directory.as_raw_fd() as u64;
+    }
+    let mut exit_signal = libc::SIGCHLD as u64;
+    if clone.parent_is_ours {
+        // The caller's own exit signal is inherited; naming one is EINVAL.
+        flags |= libc::CLONE_PARENT as u64;
+        exit_signal = 0;
+    }
+    // SAFETY: the structure is plain integers, for which zero is "not wanted".
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = flags;
+    arguments.pidfd = std::ptr::from_mut(pidfd) as u64;
+    arguments.exit_signal = exit_signal;
+    arguments.cgroup = cgroup;
+    Ok(arguments)
+}
+
+/// Makes a process that runs `body` in this memory, while this one sleeps until the
+/// other has executed a program or ended, as with vfork(2). No page table is copied and
+/// no page twice: a third of what a process costs that soon executes something.
+///
+/// What `body` does to memory is done for both, the heap, thread-local values and errno
+/// among it; descriptors, namespaces, working directory, signals, identity, filters and
+/// `no_new_privs` are its own. Closing its copy of a descriptor leaves ours open.
+///
+/// It may be killed at any moment, and what it was changing then stays half changed. So
+/// it gets nothing to change but what it makes itself (`Fn`), must take no lock and fill
+/// no cell of ours, and of a heap that it may have left in disorder nothing more is taken
+/// ([`crate::heap`]).
+///
+/// Our sleep is one that fatal signals end, also while the child waits for a file system
+/// or is frozen: who holds locks that others need gives them up before.
+///
+/// To the kernel both are one where memory is meant. Dumpability is: what `body` sets is
+/// ours, too. So is a victim of the OOM killer, though it picks nobody in this state;
+/// only `memory.oom.group` of the child's cgroup takes us along. What the child touches is
+/// charged to our cgroup, not to its own.
+///
+/// # Errors
+/// As [`clone3`].
+pub fn run_in_our_memory(
+    clone: &Clone3<'_>,
+    body: &dyn Fn() -> Infallible,
+) -> Result<(i32, OwnedFd)> {
+    let mut pidfd: RawFd = -1;
+    let flags = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    let mut arguments = arguments_of(clone, flags, &mut pidfd)?;
+    LEAVES.store(false, Ordering::Relaxed);
+    // SAFETY: `arguments` and `pidfd` outlive the call, and `body` the child's use of it:
+    // with CLONE_VFORK we sleep for as long as it runs in our memory.
+    let answer = unsafe { crate::vfork::clone3(&mut arguments, &body) };
+    let pid = answer.map_err(|errno| clone3_error(errno, clone))?;
+    if !LEAVES.load(Ordering::Relaxed) {
+        crate::heap::abandon();
+    }
+    // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor here, which nobody else
+    // knows.
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
+/// Set where a process of [`run_in_our_memory`] is done with its parent's memory.
+static LEAVES: AtomicBool = AtomicBool::new(false);
 
 /// [`clone3`] with nothing new.
 ///
@@ -211,6 +265,7 @@ fn more_threads() -> Error {
 
 /// Ends the process at once: no destructor, no `atexit`, no flush.
 pub fn exit_now(code: i32) -> ! {
+    LEAVES.store(true, Ordering::Relaxed);
     // SAFETY: ends the process; there is no state left to be unsound.
     unsafe { libc::_exit(code) }
 }
@@ -231,6 +286,7 @@ pub fn execute(path: &CStr, argv: &[CString], env: &[CString]) -> Error {
 /// interpreter opens it again (`ENOENT`).
 pub fn execute_fd(fd: BorrowedFd<'_>, argv: &[CString], env: &[CString]) -> Error {
     let (argv_pointers, env_pointers) = (pointers(argv), pointers(env));
+    LEAVES.store(true, Ordering::Relaxed);
     // SAFETY: as in `execute`; the empty path is a static string.
     unsafe {
         libc::syscall(
@@ -243,6 +299,7 @@ pub fn execute_fd(fd: BorrowedFd<'_>, argv: &[CString], env: &[CString]) -> Erro
         )
     };
     let errno = crate::answer::last_errno();
+    LEAVES.store(false, Ordering::Relaxed);
     let number = fd.as_raw_fd();
     Error::new(
         errno,

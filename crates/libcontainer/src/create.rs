@@ -267,7 +267,7 @@ fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'stat
     let kept = kept_descriptors(plan);
     let mut descriptors = StubDescriptors::new(theirs, gate, kept)?;
     descriptors.add_hook_outputs(plan, &slots, kept)?;
-    let stub = script::seal(plan, &descriptors)?;
+    let stub = script::seal(plan, &descriptors, true)?;
     tracing::debug!("clone init");
     let cgroup = undo.cgroup.as_ref();
     let tasks = match cgroup {
@@ -288,8 +288,8 @@ fn start_init(plan: &Plan, undo: &Undo<'_>) -> Result<(Init, Channel, Vec<&'stat
                 plan,
                 slots,
                 tasks,
-                descriptors,
-                stub: stub.image,
+                descriptors: &descriptors,
+                stub: &stub.image,
                 awaits_move: false,
             })
         }

@@ -21,19 +21,32 @@
 //!
 //! A container that shares the host's pid namespace sees the joiner as it sees every
 //! process of the host; it is not dumpable then.
+//!
+//! The joiner runs in the memory of `corten`, which sleeps until it has become the stub
+//! ([`process::run_in_our_memory`]). That opens no new way to either: both are reached
+//! through their numbers alone, and by who may trace processes of the host. The memory is
+//! not dumpable any more before the first namespace is joined, and stays so.
+//!
+//! The container can hold the joiner up: by a file system of its own on the way to
+//! the program, or by freezing a cgroup that it may write to. `corten` sleeps as long, and
+//! ends when it is killed, and the joiner with it. It holds no lock by then, so the
+//! container can be deleted.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use kernel::process::Forked;
-use kernel::{Errno, affinity, fs, pidfd, socket};
+use defence::Defence;
+use kernel::process::Clone3;
+use kernel::{Errno, affinity, fs, identity, pidfd, process, socket};
 use libcgroups::Cgroup;
-use plan::{ExecPlan, HostFacts, Plan};
+use plan::{ExecPlan, HostFacts, NamespaceKind, Plan};
+use tracing::level_filters::LevelFilter;
 
 use crate::create::{Init, kept_descriptors, send_pidfd, write_pid_file};
 use crate::error::{Doing, Error, Result};
 use crate::foreground;
 use crate::init::{self, Inherited};
-use crate::parent::{self, Conversation, Slots, after_ready};
+use crate::parent::{Conversation, Slots, after_ready, until_executed};
 use crate::script::{self, StubDescriptors};
 use crate::state::State;
 use crate::status::{self, Status};
@@ -60,6 +73,7 @@ pub struct ExecTarget<'a> {
     state: State,
     /// A pidfd of the container's init.
     init: OwnedFd,
+    is_paused: bool,
 }
 
 impl<'a> ExecTarget<'a> {
@@ -91,6 +105,7 @@ impl<'a> ExecTarget<'a> {
             directory,
             state: loaded.state,
             init: init.ok_or(Error::ExecIn(STOPPED))?,
+            is_paused: status == Status::Paused,
         })
     }
 
@@ -141,12 +156,17 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
         directory,
         state,
         init,
+        is_paused,
     } = target;
+    let how = How::new(plan, options, is_paused);
     let cgroups = cgroups_of(&state, plan);
-    let (mut process, channel, call_names) = clone_joiner(&state, init, plan, &cgroups)?;
-    // From here on `delete` finds the process in the control group. A paused
-    // container may keep it from running, and must be deletable all the same.
-    directory.unlock()?;
+    let (mut process, channel, call_names) =
+        clone_joiner(&directory, &state, init, &how, &cgroups)?;
+    if !how.in_our_memory {
+        // From here on `delete` finds the process in the control group. A paused
+        // container may keep it from running, and must be deletable all the same.
+        directory.unlock()?;
+    }
     let mut conversation = Conversation {
         plan: &plan.process,
         channel: &channel,
@@ -157,7 +177,7 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
         running: Some(state.pid),
         hooks_began: false,
     };
-    if let Err(error) = finish(&mut conversation, &mut process, options) {
+    if let Err(error) = finish(&mut conversation, &mut process, &how) {
         process.end();
         if let Some(path) = &options.pid_file {
             let _ = fs::remove_file(path);
@@ -179,11 +199,8 @@ pub fn exec(target: ExecTarget<'_>, plan: &ExecPlan, options: &ExecOptions) -> R
 }
 
 /// The conversation, up to the moment when the program runs.
-fn finish(
-    conversation: &mut Conversation<'_>,
-    process: &mut Init,
-    options: &ExecOptions,
-) -> Result<()> {
+fn finish(conversation: &mut Conversation<'_>, process: &mut Init, how: &How<'_>) -> Result<()> {
+    let options = how.options;
     let in_words_of_exec = |error| match error {
         Error::InitDied { how, .. } => Error::ExecDied { how },
         error => error,
@@ -198,55 +215,114 @@ fn finish(
     if let Some(path) = &options.pidfd_socket {
         send_pidfd(path, b"setns", process.pidfd.as_fd())?;
     }
-    after_ready(conversation).map_err(in_words_of_exec)
+    let executed = if how.awaits_go {
+        after_ready(conversation)
+    } else {
+        until_executed(conversation)
+    };
+    executed.map_err(in_words_of_exec)
 }
 
-/// Opens what the joiner inherits, seals the stub, clones. The child never returns.
+/// What is decided before the joiner is made.
+struct How<'a> {
+    plan: &'a ExecPlan,
+    options: &'a ExecOptions,
+    /// We have something to do between its last preparation and its program.
+    awaits_go: bool,
+    /// The joiner runs in our memory while we sleep, which spares 40 page faults and the
+    /// copy of the page tables. Not where
+    /// - the container is paused: we would sleep for long;
+    /// - it joins no namespace: then nothing keeps it out of a container that is deleted
+    ///   between our unlocking and its birth;
+    /// - it joins a time namespace: setns(2) refuses who shares memory (`EUSERS`);
+    /// - it joins a user namespace, or we are not root: a change of identity decides about
+    ///   dumpability (`fs.suid_dumpable`), which is ours then, too;
+    /// - its steps are logged or timed: locks and notes of the log are in that memory, and
+    ///   one that is killed would leave them taken.
+    in_our_memory: bool,
+}
+
+impl<'a> How<'a> {
+    fn new(plan: &'a ExecPlan, options: &'a ExecOptions, is_paused: bool) -> Self {
+        let late =
+            |step: &plan::Step<plan::ParentOp>| matches!(step.op.phase(), plan::ParentPhase::Ready);
+        let own = |kind: &NamespaceKind| matches!(kind, NamespaceKind::User | NamespaceKind::Time);
+        let lets_share = |step: &plan::Step<plan::InitOp>| match &step.op {
+            plan::InitOp::EnterContainer { namespaces, .. } => {
+                !namespaces.is_empty() && !namespaces.iter().any(own)
+            }
+            _ => false,
+        };
+        Self {
+            plan,
+            options,
+            // A terminal gets its size, or is handed on.
+            awaits_go: plan.process.terminal
+                || options.pid_file.is_some()
+                || options.pidfd_socket.is_some()
+                || plan.process.parent.iter().any(late),
+            in_our_memory: !is_paused
+                && LevelFilter::current() <= LevelFilter::WARN
+                && identity::effective_uid() == 0
+                && plan.process.init.iter().any(lets_share)
+                && !Defence::SealedStub.is_off(),
+        }
+    }
+}
+
+/// Opens what the joiner inherits, seals the stub, clones.
 fn clone_joiner(
+    directory: &ContainerDirectory<'_>,
     state: &State,
     container_init: OwnedFd,
-    exec: &ExecPlan,
+    how: &How<'_>,
     cgroups: &[Cgroup],
 ) -> Result<(Init, Channel, Vec<&'static str>)> {
-    let plan = &exec.process;
+    let plan = &how.plan.process;
     tracing::debug!("open what the joiner inherits");
     let slots = open_slots(state, container_init, plan)?;
     let (ours, theirs) = socket::seqpacket_pair().doing(|| "conversation".to_owned())?;
     let descriptors = StubDescriptors::new(theirs, None, kept_descriptors(plan))?;
-    let stub = script::seal(plan, &descriptors)?;
+    let stub = script::seal(plan, &descriptors, how.awaits_go)?;
     let mut tasks = Vec::new();
     for cgroup in cgroups {
         tasks.append(&mut cgroup.tasks_files()?);
+        // Opened while nobody can put another one in its place.
+        cgroup.directory_to_join()?;
     }
+    let mut joiner = Joiner {
+        plan,
+        slots,
+        tasks,
+        descriptors,
+        stub: stub.image,
+        ours,
+        in_our_memory: how.in_our_memory,
+        awaits_move: false,
+    };
     tracing::debug!("clone the joiner");
-    let (forked, awaits_move) = clone_into(state, exec, &slots, cgroups)?;
-    match forked {
-        Forked::Child => {
-            drop(ours);
-            init::run(Inherited {
-                plan,
-                slots,
-                tasks,
-                descriptors,
-                stub: stub.image,
-                awaits_move,
-            })
-        }
-        Forked::Parent { pid, pidfd } => {
-            let (joiner, channel) = (Init { pid, pidfd }, Channel::new(ours));
-            if awaits_move {
-                let moved = move_into_scope(state, pid).and_then(|()| {
-                    let went = channel.go();
-                    went.doing(|| "answer to the joiner".to_owned())
-                });
-                if let Err(error) = moved {
-                    joiner.end();
-                    return Err(error);
-                }
-            }
-            Ok((joiner, channel, stub.call_names))
+    if how.in_our_memory {
+        // A container that keeps the joiner from running, and us, must be deletable all
+        // the same. Who deletes it now ends its init first, without which there are no
+        // namespaces to join, and waits for its cgroup to be empty.
+        directory.unlock()?;
+    }
+    let process = joiner.clone_into(state, how.plan, cgroups)?;
+    let Joiner {
+        ours, awaits_move, ..
+    } = joiner;
+    let channel = Channel::new(ours);
+    if awaits_move {
+        let moved = move_into_scope(state, process.pid).and_then(|()| {
+            let went = channel.go();
+            went.doing(|| "answer to the joiner".to_owned())
+        });
+        if let Err(error) = moved {
+            process.end();
+            return Err(error);
         }
     }
+    Ok((process, channel, stub.call_names))
 }
 
 /// What a user may not do from a login session, whose cgroup has only root's in common
@@ -306,57 +382,101 @@ fn cgroups_of(state: &State, plan: &ExecPlan) -> Vec<Cgroup> {
     state.cgroup.directories.iter().map(open).collect()
 }
 
-/// Clones the joiner into the v2 control group, if there is one. The CPUs of
-/// `execCPUAffinity.initial` are those it starts on. Second in the result: whether it
-/// was born outside and has to be moved.
-fn clone_into(
-    state: &State,
-    exec: &ExecPlan,
-    slots: &Slots,
-    cgroups: &[Cgroup],
-) -> Result<(Forked, bool)> {
-    let affinity = |error| kernel::Result::<()>::Err(error).doing(|| INITIAL.to_owned());
-    let before = match &exec.initial_cpus {
-        Some(cpus) => {
-            let before = affinity::mask().doing(|| INITIAL.to_owned())?;
-            affinity::set(cpus).or_else(affinity)?;
-            Some(before)
+/// The process that is to be cloned, and what it inherits.
+struct Joiner<'a> {
+    plan: &'a Plan,
+    slots: Slots,
+    tasks: Vec<OwnedFd>,
+    descriptors: StubDescriptors,
+    stub: OwnedFd,
+    /// Our end of the conversation.
+    ours: OwnedFd,
+    in_our_memory: bool,
+    /// It was born outside of its control group and has to be moved.
+    awaits_move: bool,
+}
+
+impl Joiner<'_> {
+    /// Clones it into the v2 control group, if there is one. The CPUs of
+    /// `execCPUAffinity.initial` are those it starts on.
+    fn clone_into(&mut self, state: &State, exec: &ExecPlan, cgroups: &[Cgroup]) -> Result<Init> {
+        let affinity = |error| kernel::Result::<()>::Err(error).doing(|| INITIAL.to_owned());
+        let before = match &exec.initial_cpus {
+            Some(cpus) => {
+                let before = affinity::mask().doing(|| INITIAL.to_owned())?;
+                affinity::set(cpus).or_else(affinity)?;
+                Some(before)
+            }
+            None => None,
+        };
+        let mut cloned = self.clone_with(cgroups)?;
+        if let Err(error) = &cloned
+            && error.errno() == Errno::BUSY
+            && exec.cgroups.is_empty()
+            && let Some(inner) = cgroup_of_init(state)
+        {
+            cloned = self.clone_with(&[inner])?;
         }
-        None => None,
-    };
-    let mut forked = clone_with(exec, slots, cgroups)?;
-    if let Err(error) = &forked
-        && error.errno() == Errno::BUSY
-        && exec.cgroups.is_empty()
-        && let Some(inner) = cgroup_of_init(state)
-    {
-        forked = clone_with(exec, slots, &[inner])?;
+        let is_refused = matches!(&cloned, Err(error) if error.errno() == Errno::ACCESS);
+        if is_refused && exec.cgroups.is_empty() && state.cgroup.scope.is_some() {
+            // It waits for us.
+            (self.awaits_move, self.in_our_memory) = (true, false);
+            cloned = self.clone_with(&[])?;
+        }
+        if matches!(&cloned, Err(error) if error.errno() == Errno::NODEV) {
+            // The cgroup was removed meanwhile.
+            return Err(Error::ExecIn(STOPPED));
+        }
+        let process = cloned.doing(|| "clone a process into the container's cgroup".to_owned())?;
+        if let Some(before) = before {
+            affinity::set_mask(&before).or_else(affinity)?;
+        }
+        Ok(process)
     }
-    let is_refused = matches!(&forked, Err(error) if error.errno() == Errno::ACCESS);
-    let awaits_move = is_refused && exec.cgroups.is_empty() && state.cgroup.scope.is_some();
-    if awaits_move {
-        forked = clone_with(exec, slots, &[])?;
+
+    fn clone_with(&self, cgroups: &[Cgroup]) -> Result<kernel::Result<Init>> {
+        let mut into_cgroup = None;
+        for cgroup in cgroups {
+            into_cgroup = into_cgroup.or(cgroup.directory_to_join()?);
+        }
+        let clone = Clone3 {
+            into_cgroup,
+            ..Clone3::default()
+        };
+        let cloned = if self.in_our_memory {
+            process::run_in_our_memory(&clone, &|| self.run())
+        } else {
+            process::run_in_child(&clone, || match self.run() {})
+        };
+        Ok(cloned.map(|(pid, pidfd)| Init { pid, pidfd }))
     }
-    let forked = forked.doing(|| "clone a process into the container's cgroup".to_owned())?;
-    if let (Some(before), Forked::Parent { .. }) = (before, &forked) {
-        affinity::set_mask(&before).or_else(affinity)?;
+
+    /// In the new process. What is dropped here is closed in its own table; the memory
+    /// is the parent's, who drops what is borrowed here.
+    fn run(&self) -> Infallible {
+        let theirs = self.descriptors.socket.as_fd();
+        let inherited = process::duplicate_to(theirs, self.ours.as_raw_fd(), true)
+            // Our parent's end is gone: its death is the end of the conversation.
+            .and_then(|()| self.slots.in_child());
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|fd| process::take_raw(fd.as_raw_fd()));
+        match (inherited, tasks.collect()) {
+            (Ok(slots), Ok(tasks)) => init::run(Inherited {
+                plan: self.plan,
+                slots,
+                tasks,
+                descriptors: &self.descriptors,
+                stub: &self.stub,
+                awaits_move: self.awaits_move,
+            }),
+            _ => process::exit_now(1),
+        }
     }
-    Ok((forked, awaits_move))
 }
 
 const INITIAL: &str = "process.execCPUAffinity.initial";
-
-fn clone_with(
-    exec: &ExecPlan,
-    slots: &Slots,
-    cgroups: &[Cgroup],
-) -> Result<kernel::Result<Forked>> {
-    let mut into = None;
-    for cgroup in cgroups {
-        into = into.or(cgroup.directory_to_join()?);
-    }
-    Ok(parent::clone_init(&exec.process, slots, into))
-}
 
 /// Where on v2 init has moved itself to. An init like systemd enables controllers
 /// for groups below the container's, and then nobody may be in the upper one.

@@ -61,6 +61,7 @@ pub use exec::{ExecOptions, ExecTarget, exec};
 pub use freeze::{pause, resume};
 pub use kernel::entry;
 pub use kernel::entry::ExitCode;
+pub use kernel::heap::Heap;
 pub use kill::kill;
 pub use mounts::change_mounts;
 pub use processes::processes;

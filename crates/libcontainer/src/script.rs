@@ -117,8 +117,13 @@ pub(crate) struct SealedStub {
     pub call_names: Vec<&'static str>,
 }
 
-/// Writes and seals the script of a plan.
-pub(crate) fn seal(plan: &Plan, descriptors: &StubDescriptors) -> Result<SealedStub> {
+/// Writes and seals the script of a plan. With `awaits_go` the program does not run
+/// before the parent says so.
+pub(crate) fn seal(
+    plan: &Plan,
+    descriptors: &StubDescriptors,
+    awaits_go: bool,
+) -> Result<SealedStub> {
     let error_file = descriptors
         .gate
         .as_ref()
@@ -127,6 +132,7 @@ pub(crate) fn seal(plan: &Plan, descriptors: &StubDescriptors) -> Result<SealedS
         script: Script::new(number(&descriptors.socket), error_file),
         plan,
         descriptors,
+        awaits_go,
     };
     for fd in descriptors.all() {
         // Of no use to hooks and programs of the container.
@@ -157,6 +163,7 @@ struct Writer<'a> {
     script: Script,
     plan: &'a Plan,
     descriptors: &'a StubDescriptors,
+    awaits_go: bool,
 }
 
 impl Writer<'_> {
@@ -220,9 +227,11 @@ impl Writer<'_> {
     fn report_ready(&mut self, step: usize) {
         self.script.outlive_parent(step);
         self.script.report_ready(step);
-        // Nothing waits for `start`, and no program runs, before state and pid file are
-        // written: what a killed parent leaves behind would be known to nobody.
-        self.script.await_parent(step);
+        if self.awaits_go {
+            // Nothing waits for `start`, and no program runs, before state and pid file
+            // are written: what a killed parent leaves would be known to nobody.
+            self.script.await_parent(step);
+        }
     }
 
     fn await_start(&mut self, step: usize) {

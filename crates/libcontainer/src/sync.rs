@@ -16,7 +16,8 @@
 //! Result                ──►     fetch the seccomp listener, send it to its agent
 //!                       ◄──     Go
 //! Ready                 ──►     resource limits; state.json, pid file; create returns
-//!                       ◄──     Go: from now on the container has a state
+//!                       ◄──     Go: from now on the container has a state. Not awaited by
+//!                               an `exec` that has nothing to do or to write here
 //!
 //! Failed                ──►     in place of any of the above: undo everything, one line
 //! end of file           ──►     killed, or (run) the program was executed

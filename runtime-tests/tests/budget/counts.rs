@@ -19,8 +19,8 @@ const SLACK_CALLS: u64 = 12;
 const SLACK_FAULTS: u64 = 16;
 
 const RUN: Budget = Budget {
-    system_calls: 635,
-    page_faults: 240,
+    system_calls: 585,
+    page_faults: 210,
 };
 const STATE: Budget = Budget {
     system_calls: 41,
@@ -29,8 +29,8 @@ const STATE: Budget = Budget {
     page_faults: 64,
 };
 const EXEC: Budget = Budget {
-    system_calls: 383,
-    page_faults: 240,
+    system_calls: 316,
+    page_faults: 160,
 };
 
 /// Start-up of a container is what engines wait for.

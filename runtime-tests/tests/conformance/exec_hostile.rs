@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use runtime_tests::{Bundle, Case, Facts, convention, falls_without};
+use runtime_tests::{Bundle, Case, Facts, convention, falls_without, process_is_alive, skip};
 use serde_json::json;
 
 use crate::exec::{detached, end, exec, facts, launch};
@@ -236,4 +236,54 @@ fn odd_process_files(case: &mut Case) {
     let finished = exec(case, &["--process", "/none"], &id, &[]).run();
     finished.exits(255).says("no such file or directory");
     case.destroy(&id);
+}
+
+#[convention(
+    "A file system in the container that never answers holds up `exec`, and nothing else: the container is deleted, and then `exec` fails."
+)]
+fn file_system_that_never_answers(case: &mut Case) {
+    case.only_corten();
+    let mut bundle = case.bundle();
+    let silent = bundle.rootfs().join("silent");
+    fs::create_dir(&silent).unwrap();
+    let (at, ready) = (silent.display(), case.directory.join("mounted"));
+    // Its server, which holds the device, does not even greet.
+    let options = "fd=3,rootmode=40000,user_id=0,group_id=0";
+    let line = format!(
+        "exec 3<>/dev/fuse && mount -i -t fuse -o {options} silent {at} && touch {} && exec sleep 1000",
+        ready.display()
+    );
+    let mut server = Some(case.program("sh").args(["-c", &line]).spawn());
+    case.until("it is mounted, or cannot be", || {
+        ready.exists()
+            || server
+                .as_ref()
+                .is_some_and(|it| !process_is_alive(it.pid()))
+    });
+    if !ready.exists() {
+        let why = server.take().expect("the server").finish().stderr;
+        skip(&format!("no FUSE here: {}", why.trim()));
+    }
+    let id = launch(case, &mut bundle);
+    let held_up = exec(case, &["--cwd", "/silent/x"], &id, &["/bin/true"]).spawn();
+    let waits = || {
+        // The joiner, a child of `corten`, which sleeps in clone3(2) or listens.
+        let children = format!("/proc/{0}/task/{0}/children", held_up.pid());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let joiner = children.split_whitespace().next().unwrap_or_default();
+        let place = fs::read_to_string(format!("/proc/{joiner}/wchan"));
+        place.is_ok_and(|place| place.contains("fuse"))
+    };
+    case.until("the joiner waits", waits);
+    case.runtime().args(["delete", "--force", &id]).run().ok();
+    let finished = held_up.finish().fails();
+    assert_eq!(
+        finished.stderr.lines().count(),
+        1,
+        "{}",
+        finished.describe()
+    );
+    server.take().expect("the server").kill();
+    let line = format!("umount -l {at}");
+    case.program("sh").args(["-c", &line]).run().ok();
 }

@@ -28,6 +28,9 @@ use std::panic::catch_unwind;
 
 use kernel::process::{Clone3, ExitStatus, run_in_child};
 
+#[global_allocator]
+static HEAP: kernel::heap::Heap = kernel::heap::Heap;
+
 /// A test and its name, which is a sentence.
 type Test = (&'static str, fn());
 

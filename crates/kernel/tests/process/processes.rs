@@ -1,11 +1,12 @@
 //! clone3, execve, pidfds.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use kernel::Errno;
-use kernel::process::{self, Clone3, ExitStatus, Forked, run_in_child};
-use kernel::{memfd, namespace, pidfd, socket, system};
+use kernel::process::{self, Clone3, ExitStatus, Forked, run_in_child, run_in_our_memory};
+use kernel::{memfd, namespace, pidfd, signal, socket, system};
 
 use crate::{in_child, isolated, tests};
 
@@ -14,6 +15,9 @@ tests![
     the_signal_that_ended_a_child_is_seen,
     a_child_that_panics_does_not_return,
     fork_returns_twice,
+    a_child_in_our_memory_is_over_before_we_go_on,
+    a_child_in_our_memory_has_descriptors_of_its_own,
+    a_child_in_our_memory_that_is_killed_leaves_us_a_heap,
     a_status_is_not_lost_when_children_are_ignored,
     a_process_with_two_threads_does_not_clone,
     a_child_is_born_in_its_cgroup,
@@ -65,6 +69,72 @@ fn fork_returns_twice() {
             assert_eq!(pidfd::wait(pidfd.as_fd()).unwrap(), ExitStatus::Code(7));
         }
     }
+}
+
+fn a_child_in_our_memory_is_over_before_we_go_on() {
+    let list = RefCell::new(vec!["ours".to_owned()]);
+    for round in 0..3 {
+        let (_, child) = run_in_our_memory(&Clone3::default(), &|| {
+            let text = format!("the child's, in round {round}: {:?}", 1.5_f64);
+            list.borrow_mut().push(text);
+            process::exit_now(round)
+        })
+        .unwrap();
+        assert_eq!(pidfd::wait(child.as_fd()).unwrap(), ExitStatus::Code(round));
+    }
+    assert_eq!(list.borrow().len(), 4);
+    assert_eq!(list.borrow()[3], "the child's, in round 2: 1.5");
+    assert!(!is_page(&Box::new(1_u64)), "the heap is the ordinary one");
+}
+
+/// Whether an allocation is a mapping of its own.
+fn is_page(number: &u64) -> bool {
+    (std::ptr::from_ref(number) as usize).is_multiple_of(4096)
+}
+
+fn a_child_in_our_memory_that_is_killed_leaves_us_a_heap() {
+    for microseconds in (0..400).step_by(20) {
+        isolated(|| {
+            let (read, write) = system::pipe().unwrap();
+            let (_, killer) = run_in_child(&Clone3::default(), || {
+                let mut pid = [0; 4];
+                rustix::io::read(&read, &mut pid).unwrap();
+                let child = pidfd::open(i32::from_ne_bytes(pid)).unwrap();
+                std::thread::sleep(Duration::from_micros(microseconds));
+                pidfd::send_signal(child.as_fd(), signal::KILL).unwrap();
+                0
+            })
+            .unwrap();
+            let mut kept: Vec<String> = (0..50).map(|n| "x".repeat(n * 37 % 4000)).collect();
+            let (_, child) = run_in_our_memory(&Clone3::default(), &|| {
+                rustix::io::write(&write, &process::pid().to_ne_bytes()).unwrap();
+                loop {
+                    let sizes = (0..200).map(|n| vec![7_u8; n * 97 % 3000]);
+                    std::hint::black_box(sizes.collect::<Vec<_>>());
+                }
+            })
+            .unwrap();
+            let killed = ExitStatus::Signal(signal::KILL);
+            assert_eq!(pidfd::wait(child.as_fd()).unwrap(), killed);
+            assert_eq!(pidfd::wait(killer.as_fd()).unwrap(), ExitStatus::Code(0));
+            assert!(is_page(&Box::new(1_u64)), "the heap is left alone");
+            kept.iter_mut().for_each(|text| text.push_str("more"));
+            assert!(kept.iter().all(|text| text.ends_with("more")));
+            drop(kept);
+        });
+    }
+}
+
+fn a_child_in_our_memory_has_descriptors_of_its_own() {
+    let (read, write) = system::pipe().unwrap();
+    let (_, child) = run_in_our_memory(&Clone3::default(), &|| {
+        let done = process::take_raw(read.as_raw_fd()).map(drop);
+        process::exit_now(i32::from(done.is_err()))
+    })
+    .unwrap();
+    assert_eq!(pidfd::wait(child.as_fd()).unwrap(), ExitStatus::Code(0));
+    assert!(process::descriptor_is_open(read.as_raw_fd()));
+    drop(write);
 }
 
 fn a_status_is_not_lost_when_children_are_ignored() {

@@ -52,8 +52,8 @@ pub(crate) struct Inherited<'a> {
     pub slots: Slots,
     /// v1: the `tasks` file of each hierarchy.
     pub tasks: Vec<OwnedFd>,
-    pub descriptors: StubDescriptors,
-    pub stub: OwnedFd,
+    pub descriptors: &'a StubDescriptors,
+    pub stub: &'a OwnedFd,
     /// The parent has it moved into its cgroup and says when that is done.
     pub awaits_move: bool,
 }
@@ -87,7 +87,7 @@ pub(crate) struct Build<'a> {
     from: ConfigPath,
     slots: Slots,
     tasks: Vec<OwnedFd>,
-    descriptors: StubDescriptors,
+    descriptors: &'a StubDescriptors,
     channel: &'a Channel,
     /// Where the root will be attached; looked up before anything changes who we are.
     root_target: Option<OwnedFd>,
@@ -117,7 +117,7 @@ impl<'a> Build<'a> {
         plan: &'a Plan,
         slots: Slots,
         tasks: Vec<OwnedFd>,
-        descriptors: StubDescriptors,
+        descriptors: &'a StubDescriptors,
         channel: &'a Channel,
     ) -> Self {
         Self {
@@ -171,7 +171,7 @@ pub(crate) fn run(inherited: Inherited<'_>) -> ! {
         None => {
             tracing::debug!("become the sealed stub");
             let last = plan.init.len().saturating_sub(1);
-            (last, build.hand_off(&stub).into())
+            (last, build.hand_off(stub).into())
         }
     };
     // If the parent has gone there is nobody to tell.

@@ -22,7 +22,7 @@ pub(crate) fn change_mounts(plan: &Plan, slots: Slots, descriptors: StubDescript
         Ok(socket) => Channel::new(socket),
         Err(_) => process::exit_now(1),
     };
-    let mut build = Build::new(plan, slots, Vec::new(), descriptors, &channel);
+    let mut build = Build::new(plan, slots, Vec::new(), &descriptors, &channel);
     build.placed = Some(Vec::new());
     build.ends_with_parent = false;
     let message = match build.visit() {

@@ -38,6 +38,18 @@ impl Conversation<'_> {
     /// Answers until the stub is ready. `init` becomes the process that goes on
     /// inside a joined pid namespace.
     pub(crate) fn until_ready(&mut self, init: &mut Init) -> Result<()> {
+        let mut outer = None;
+        let answered = self.answer_all(init, &mut outer);
+        if let Some(outer) = outer {
+            // It has left meanwhile: nothing waited for its end.
+            pidfd::wait(outer.as_fd()).doing(|| "outer process".to_owned())?;
+        }
+        answered?;
+        self.carry_out_late_steps(init)
+    }
+
+    /// `outer` becomes the process outside a joined pid namespace, which is to be reaped.
+    fn answer_all(&mut self, init: &mut Init, outer: &mut Option<OwnedFd>) -> Result<()> {
         // The process inside a joined pid namespace may speak before the one outside
         // has told of it.
         let (mut forked, mut ready) = (!self.plan.namespaces.fork_into_pid_namespace, false);
@@ -55,8 +67,8 @@ impl Conversation<'_> {
                 Received::Stub(Message::Ready) => ready = true,
                 Received::Stub(Message::Forked { pid }) if !forked => {
                     // The outer process leaves; the one inside is our child too.
-                    pidfd::wait(init.pidfd.as_fd()).doing(|| "outer process".to_owned())?;
-                    init.pidfd = open_child(pid).doing(|| format!("process {pid}"))?;
+                    let inner = open_child(pid).doing(|| format!("process {pid}"))?;
+                    *outer = Some(std::mem::replace(&mut init.pidfd, inner));
                     init.pid = pid;
                     forked = true;
                 }
@@ -69,7 +81,7 @@ impl Conversation<'_> {
                 self.go()?;
             }
         }
-        self.carry_out_late_steps(init)
+        Ok(())
     }
 
     /// The process inside waits for us, and the one outside tells of it with its last
@@ -304,6 +316,11 @@ impl StubSteps<'_> {
 /// the conversation, or for the reason why it was not.
 pub(crate) fn after_ready(conversation: &Conversation<'_>) -> Result<()> {
     conversation.go()?;
+    until_executed(conversation)
+}
+
+/// [`after_ready`] of a program that waits for nothing.
+pub(crate) fn until_executed(conversation: &Conversation<'_>) -> Result<()> {
     match conversation
         .channel
         .receive()

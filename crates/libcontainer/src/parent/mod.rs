@@ -21,7 +21,7 @@ mod procfs;
 mod slots;
 
 pub(crate) use clone::{become_root, clone_init, flag_of};
-pub(crate) use conversation::{Conversation, StubSteps, after_ready, init_error};
+pub(crate) use conversation::{Conversation, StubSteps, after_ready, init_error, until_executed};
 pub(crate) use hooks::{
     describe_end, describe_status, last_words, run_hooks, run_hooks_before_pivot,
 };

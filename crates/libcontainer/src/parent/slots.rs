@@ -1,9 +1,9 @@
 //! Before the clone: everything that init inherits is opened, on the host, with
 //! the caller's rights, while no code of the container exists.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use kernel::{Errno, fs, mount, namespace};
+use kernel::{Errno, fs, mount, namespace, process};
 use plan::{
     ConfigPath, DeviceKind, InitOp, NamespaceKind, ParentOp, ParentPhase, Plan, Slot, Step,
 };
@@ -25,6 +25,15 @@ impl Slots {
         if let Some(place) = self.0.get_mut(slot.0) {
             *place = Some(fd);
         }
+    }
+
+    /// The same descriptors as a child in our memory owns them, in a table of its own.
+    pub(crate) fn in_child(&self) -> kernel::Result<Self> {
+        let own = |fd: &Option<OwnedFd>| {
+            let number = fd.as_ref().map(AsRawFd::as_raw_fd);
+            number.map(process::take_raw).transpose()
+        };
+        Ok(Self(self.0.iter().map(own).collect::<kernel::Result<_>>()?))
     }
 
     /// The descriptor of a slot.

@@ -1,10 +1,13 @@
 //! `create`, the story of this crate (docs/architecture.md tells it with file names).
 //!
 //! ```text
-//! claim the id ─► cgroup, limits, devices ─► open what init inherits ─► seal the stub
+//! claim the id ─► cgroup, limits ─► open what init inherits ─► seal the stub
 //!   ─► clone3 ─┬─► child:  init::run ─► … ─► execveat(stub)
-//!              └─► parent: state ─► the conversation ─► limits ─► state is complete
+//!              └─► parent: state, configuration, devices ─► the conversation ─► limits
+//!                    ─► state is complete
 //! ```
+//!
+//! Init builds for a millisecond: what only its program must not miss is done meanwhile.
 //!
 //! With systemd the second and the fourth change places: it makes a cgroup around a
 //! process, so init is cloned first and waits (`libcgroups::systemd`).
@@ -17,7 +20,7 @@ use defence::Defence;
 use kernel::process::Forked;
 use kernel::{namespace, pidfd, process, signal, socket};
 use plan::cgroup::CgroupManager;
-use plan::{LastOp, ParentOp, Plan};
+use plan::{InitOp, LastOp, MountSource, NamespaceKind, ParentOp, Plan};
 
 use crate::error::{Doing, Error, Result};
 use crate::init::{self, Inherited};
@@ -197,8 +200,7 @@ fn build_parts<'a>(
     terminal: &mut TerminalSink,
     finish: &dyn Fn(&Conversation<'_>) -> Result<()>,
 ) -> Result<State> {
-    tracing::debug!("save the configuration and the claim");
-    undo.directory.save_config(&options.config)?;
+    tracing::debug!("save the claim");
     let mut state = State::new(plan)?;
     if let Some(manager) = &options.notify_socket {
         undo.directory.make_notify()?;
@@ -206,17 +208,18 @@ fn build_parts<'a>(
             undo.notify = Relay::open(undo.directory, manager)?;
         }
     }
-    if plan.cgroup.manager != CgroupManager::Disabled {
-        undo.directory.save_claim(&state)?;
-    }
-    if plan.cgroup.manager == CgroupManager::Cgroupfs {
-        state.cgroup.inode = make_cgroup(plan, undo)?;
-        undo.directory.confirm_claim()?;
+    claim_cgroup(plan, undo, &mut state)?;
+    let later = may_wait(plan);
+    if !later {
+        finish_preparing(plan, options, undo)?;
     }
     make_resctrl(plan, undo)?;
     state.resctrl.clone_from(&undo.resctrl);
     let (init, channel, call_names) = start_init(plan, undo)?;
     save_state(&mut state, undo.directory, undo.init.insert(init))?;
+    if later {
+        finish_preparing(plan, options, undo)?;
+    }
     if let Some(scope) = &plan.cgroup.scope {
         let delegated = make_scope(plan, scope, undo, &mut state)?;
         channel
@@ -322,6 +325,70 @@ pub(crate) fn make_cgroup(plan: &Plan, undo: &mut Undo<'_>) -> Result<Option<u64
     limit(plan, undo.cgroup.insert(cgroup))
 }
 
+/// Makes the cgroup, unless systemd will, under a claim to it.
+fn claim_cgroup(plan: &Plan, undo: &mut Undo<'_>, state: &mut State) -> Result<()> {
+    if plan.cgroup.manager != CgroupManager::Disabled {
+        undo.directory.save_claim(state)?;
+    }
+    if plan.cgroup.manager == CgroupManager::Cgroupfs {
+        state.cgroup.inode = make_cgroup(plan, undo)?;
+        undo.directory.confirm_claim()?;
+    }
+    Ok(())
+}
+
+/// Whether there can be done while init builds what only programs must not miss: hooks
+/// of ours, the container's, and whoever reads the state. The conversation with init
+/// begins after it, and without its last word no program runs, whatever fails. Not
+/// - where init runs hooks of its own, before any word of ours;
+/// - where init mounts a device: that it may is asked of the program as well, and must not
+///   depend on who is faster;
+/// - where strangers share the pid namespace: one who got hold of init would be in a
+///   cgroup that allows all devices;
+/// - before there is any file that says whose the state directory is, and with systemd,
+///   which makes the cgroup later.
+fn may_wait(plan: &Plan) -> bool {
+    let asks = |step: &plan::Step<InitOp>| match &step.op {
+        InitOp::RunHook(_) => true,
+        InitOp::Mount(mount) => match &mount.source {
+            MountSource::Filesystem { fstype, .. } => !WITHOUT_DEVICE.contains(&fstype.as_str()),
+            _ => false,
+        },
+        _ => false,
+    };
+    plan.cgroup.manager == CgroupManager::Cgroupfs
+        && plan.namespaces.clone.contains(&NamespaceKind::Pid)
+        && !plan.init.iter().any(asks)
+}
+
+/// File systems that open no device.
+const WITHOUT_DEVICE: [&str; 9] = [
+    "proc", "sysfs", "tmpfs", "ramfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay",
+];
+
+/// See [`may_wait`].
+fn finish_preparing(plan: &Plan, options: &CreateOptions, undo: &Undo<'_>) -> Result<()> {
+    tracing::debug!("save the configuration");
+    undo.directory.save_config(&options.config)?;
+    attach_devices(plan, undo)
+}
+
+/// On v2 a program decides about devices, and to have the kernel check and compile it
+/// takes as long as making the cgroup. Whether init is born before or after makes no
+/// difference to it: every container's program lets it make all nodes and open null and
+/// terminals, and `plan` puts these rules after those of the configuration.
+pub(crate) fn attach_devices(plan: &Plan, undo: &Undo<'_>) -> Result<()> {
+    if let Some((cgroup, program)) = undo
+        .cgroup
+        .as_ref()
+        .zip(plan.cgroup.device_program.as_ref())
+    {
+        tracing::debug!("attach the device program");
+        cgroup.attach_devices(program)?;
+    }
+    Ok(())
+}
+
 /// Has systemd make a scope around init, which waits (`libcgroups::systemd` draws it).
 /// Returns `cgroup.procs` of the cgroup that is delegated below.
 pub(crate) fn make_scope(
@@ -335,6 +402,7 @@ pub(crate) fn make_scope(
     // From here on it goes when init goes.
     let cgroup = libcgroups::systemd::adopt(&plan.cgroup, state.pid)?;
     state.cgroup.inode = limit(plan, undo.cgroup.insert(cgroup))?;
+    attach_devices(plan, undo)?;
     undo.directory.save_creating(state)?;
     undo.directory.confirm_claim()?;
     let made = undo.cgroup.as_ref().zip(plan.cgroup.delegated.as_ref());
@@ -344,9 +412,6 @@ pub(crate) fn make_scope(
 
 fn limit(plan: &Plan, cgroup: &libcgroups::Cgroup) -> Result<Option<u64>> {
     cgroup.apply(&plan.cgroup.settings)?;
-    if let Some(program) = &plan.cgroup.device_program {
-        cgroup.attach_devices(program)?;
-    }
     if let Some(uid) = plan.cgroup.owner {
         cgroup.give_to(uid)?;
     }

@@ -12,7 +12,9 @@ use plan::checkpoint::{self, CriuOptions, Externals, Restore};
 
 use super::criu::{self, FIRST_NUMBER, Notice};
 use super::{DESCRIPTORS, DESCRIPTORS_LIMIT};
-use crate::create::{Init, Undo, make_cgroup, make_scope, save_state, write_pid_file};
+use crate::create::{
+    Init, Undo, attach_devices, make_cgroup, make_scope, save_state, write_pid_file,
+};
 use crate::error::{Doing, Error, Result};
 use crate::foreground;
 use crate::parent::run_hooks_before_pivot;
@@ -101,6 +103,7 @@ fn restore_parts(
     }
     if plan.cgroup.manager == CgroupManager::Cgroupfs {
         state.cgroup.inode = make_cgroup(plan, undo)?;
+        attach_devices(plan, undo)?;
         directory.confirm_claim()?;
     }
     // A scope is made around a process, and CRIU wants it to be there.

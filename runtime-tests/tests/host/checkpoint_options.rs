@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use runtime_tests::{Case, ConsoleSocket, Program, Terminal, convention};
+use runtime_tests::{Case, ConsoleSocket, Program, Terminal, convention, skip};
 
 use crate::checkpoint::Counter;
-use crate::machine::read;
+use crate::machine::{read, require_program};
 
 const CHAPTER: &str = "checkpoint and restore: options";
 
@@ -253,4 +253,48 @@ fn lazy_pages(case: &mut Case) {
     fetcher.finish().ok();
     assert!(!case.state_root().join(&id).exists());
     case.destroy(&other);
+}
+
+/// Profiles of AppArmor that allow everything, loaded or removed by the parser's option.
+#[track_caller]
+fn profiles(case: &Case, option: &str, names: &[&str]) {
+    let rules = "file, capability, network, mount, umount, pivot_root, ptrace, signal, unix, \
+        change_profile,";
+    let flags = "flags=(attach_disconnected, mediate_deleted)";
+    let texts = names.iter();
+    let texts = texts.map(|name| format!("profile {name} {flags} {{ {rules} }}\n"));
+    let parser = case.program("apparmor_parser").args(["-K", "-T", option]);
+    parser.input(&texts.collect::<String>()).run().ok();
+}
+
+#[convention("The profile is restored, or the one of --lsm-profile.")]
+fn security_label(case: &mut Case) {
+    let enabled = fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    if !enabled.is_ok_and(|text| text.starts_with('Y')) {
+        skip("AppArmor is not active on this machine");
+    }
+    let mut counter = Counter::new(case);
+    require_program("apparmor_parser");
+    let names = ["first", "second"].map(|name| format!("{}-{name}", case.token()));
+    let [first, second] = &names;
+    profiles(case, "-r", &[first, second]);
+    let config = &mut counter.bundle.config;
+    config.set("/process/apparmorProfile", first.as_str().into());
+    let id = counter.launch(case);
+    let option = format!("apparmor:{second}");
+    for (options, profile) in [
+        (&["--detach"][..], first),
+        (&["--detach", "--lsm-profile", &option], second),
+    ] {
+        counter.await_more(case);
+        counter.checkpoint(case, &id, &[]).run().ok();
+        let restore = counter.restore(case, case.runtime(), &id, options);
+        restore.run().ok();
+        counter.await_more(case);
+        let label = format!("/proc/{}/attr/apparmor/current", case.pid(&id));
+        assert_eq!(read(Path::new(&label)), format!("{profile} (enforce)"));
+        fs::remove_dir_all(&counter.images).unwrap();
+    }
+    case.destroy(&id);
+    profiles(case, "-R", &[first, second]);
 }

@@ -28,9 +28,9 @@
 //! not dumpable any more before the first namespace is joined, and stays so.
 //!
 //! The container can hold the joiner up: by a file system of its own on the way to
-//! the program, or by freezing a cgroup that it may write to. `corten` sleeps as long, and
-//! ends when it is killed, and the joiner with it. It holds no lock by then, so the
-//! container can be deleted.
+//! the program, or by freezing a cgroup that it may write to. `corten` sleeps as long;
+//! SIGKILL ends it, and the joiner with it. Other signals are the program's in the
+//! foreground and wait for it. No lock is held by then, so the container can be deleted.
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -238,7 +238,8 @@ struct How<'a> {
     /// - it joins a user namespace, or we are not root: a change of identity decides about
     ///   dumpability (`fs.suid_dumpable`), which is ours then, too;
     /// - its steps are logged or timed: locks and notes of the log are in that memory, and
-    ///   one that is killed would leave them taken.
+    ///   one that is killed would leave them taken. For the same reason nothing that init
+    ///   does is a warning: what it has to say is its error.
     in_our_memory: bool,
 }
 

@@ -45,7 +45,7 @@ test-vm: test-deps ## conformance, the `host` tests and podman's stories in an e
 	$(CARGO) build --locked --profile fast -p corten
 	scripts/vm/test $(OUT)/fast/corten 5400 host $(ARGS) -- conformance $(ARGS)
 	scripts/vm/test $(OUT)/fast/corten 5400 engines $(or $(ARGS),podman)
-	VM_APPEND="lsm=landlock,lockdown,yama,selinux,bpf audit=0" scripts/vm/test $(OUT)/fast/corten 600 host selinux
+	VM_APPEND="lsm=landlock,lockdown,yama,selinux,bpf audit=0" scripts/vm/test $(OUT)/fast/corten 900 host selinux
 	VM_APPEND=systemd.unified_cgroup_hierarchy=0 scripts/vm/test $(OUT)/fast/corten 600 host hybrid
 
 # The part of it for every change: scopes, controllers, users, a checkpoint.

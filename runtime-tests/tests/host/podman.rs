@@ -6,6 +6,7 @@ use std::time::Duration;
 use runtime_tests::{Case, Finished, convention, wait_for_no_descendants};
 
 use crate::machine::{property, require, require_program};
+use crate::selinux::require_enforcing;
 use crate::users::{log_in, require_user};
 
 const CHAPTER: &str = "podman: with systemd";
@@ -182,6 +183,31 @@ fn apparmor(case: &mut Case) {
     let run = "run --rm --network none bb cat /proc/self/attr/current";
     let profile = podman.says(case, run);
     assert!(profile.starts_with("containers-default-"), "{profile}");
+    podman.leave(case);
+}
+
+/// podman takes types from `lxc_contexts`; the categories are those that the policy knows.
+#[convention("Under SELinux podman's labels of processes, layers and volumes hold.")]
+fn selinux(case: &mut Case) {
+    require_enforcing(case);
+    let podman = Podman::new(case, false);
+    let volume = case.directory.join("volume");
+    fs::create_dir(&volume).unwrap();
+    fs::write(volume.join("f"), "kept\n").unwrap();
+    let run = |level: &str, mount: &str, line: &str| {
+        let label = format!("--security-opt label=level:s0:{level}");
+        let volume = format!("-v {}:/v{mount}", volume.display());
+        let options = format!("run --rm --network none {label} {volume}");
+        podman.ask(case, &format!("{options} bb sh -c '{line}'"))
+    };
+    let line = "cat /proc/self/attr/current; echo; echo written >/x; cat /x";
+    let seen = run("c1,c2", "", line).ok().stdout;
+    let seen = seen.replace('\0', "");
+    assert_eq!(seen, "system_u:system_r:container_t:s0:c1,c2\nwritten\n");
+    let read = "cat /v/f";
+    run("c1,c2", "", read).fails().says("Permission denied");
+    assert_eq!(run("c1,c2", ":Z", read).ok().stdout, "kept\n");
+    run("c0,c3", "", read).fails().says("Permission denied");
     podman.leave(case);
 }
 

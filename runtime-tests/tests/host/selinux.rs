@@ -31,14 +31,19 @@ fn label_of(path: &Path) -> String {
     text.trim_end_matches('\0').to_owned()
 }
 
-/// A bundle whose root belongs to containers of these categories.
-fn bundle(case: &mut Case) -> Bundle {
+/// Skips unless SELinux is in force.
+pub fn require_enforcing(case: &Case) {
     require(case);
     match fs::read_to_string("/sys/fs/selinux/enforce").as_deref() {
         Ok("1") => {}
         Ok(_) => skip("SELinux does not enforce its policy here"),
         Err(_) => skip("SELinux is not active on this machine"),
     }
+}
+
+/// A bundle whose root belongs to containers of these categories.
+fn bundle(case: &mut Case) -> Bundle {
+    require_enforcing(case);
     let mut bundle = case.bundle();
     let root = bundle.rootfs().to_string_lossy().into_owned();
     let chcon = case.program("chcon").args(["-hR", FILES, &root]);

@@ -16,7 +16,7 @@ use crate::telling::{Telling, alone, compare};
 
 const CHAPTER: &str = "The shim: options";
 
-fn with(telling: &Telling, change: impl FnOnce(&mut Options)) -> Any {
+pub fn with(telling: &Telling, change: impl FnOnce(&mut Options)) -> Any {
     let (runtime, root) = (telling.runtime.clone(), telling.root());
     options(|options| {
         options.binary_name = runtime;
@@ -101,8 +101,12 @@ fn cgroup_of_the_shim(case: &mut Case) {
         let path = format!("/{}-shim", telling.case.token());
         // The shim of Go wants it to be there; ours would make it.
         if !telling.is_tested {
-            for controller in ["pids", "freezer"] {
-                fs::create_dir(format!("/sys/fs/cgroup/{controller}{path}")).expect("a cgroup");
+            let hierarchies: &[&str] = match telling.case.view.is_unified() {
+                true => &[""],
+                false => &["/pids", "/freezer"],
+            };
+            for hierarchy in hierarchies {
+                fs::create_dir(format!("/sys/fs/cgroup{hierarchy}{path}")).expect("a cgroup");
             }
         }
         let options = with(telling, |options| options.shim_cgroup.clone_from(&path));

@@ -20,7 +20,7 @@ use crate::telling::{Telling, alone, compare};
 
 const CHAPTER: &str = "The shim: crashes";
 
-fn end(pid: i32) {
+pub fn end(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, Signal::KILL);
     }

@@ -23,6 +23,7 @@ mod refused;
 mod resources;
 mod service;
 mod streams;
+mod systemd;
 mod telling;
 
 fn main() -> std::process::ExitCode {
@@ -32,7 +33,8 @@ fn main() -> std::process::ExitCode {
         Isolation {
             // The sockets of shims, and the states of their containers.
             empty_directories: &["/run"],
-            kept_directories: &[],
+            // systemd makes scopes.
+            kept_directories: &["/run/systemd", "/run/dbus"],
         },
     )
 }

@@ -249,6 +249,8 @@ pub fn tell_limits(session: &mut Session, _: &mut Containerd) {
         "cpu.cfs_period_us",
         "cpu.shares",
         "pids.max",
+        "memory.max",
+        "cpu.max",
     ];
     let id = format!("{}/limited", session.case.token());
     assert!(!cgroup_directories(&id).is_empty());

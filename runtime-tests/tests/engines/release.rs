@@ -1,7 +1,6 @@
 //! Releases of containerd: the one of this system, and newer ones of Debian, which
 //! `scripts/fetch-containerd` has unpacked.
 
-use std::fs;
 use std::path::Path;
 
 use runtime_tests::{Case, skip};
@@ -67,22 +66,26 @@ impl Release {
 
     /// Its configuration: what a machine like this one needs, and the snippet of
     /// `contrib`, with the runtime under test in place of the installed one.
-    pub fn configuration(self, home: &Path, runtime: &Runtime) -> String {
+    pub fn configuration(self, home: &Path, runtime: &Runtime, systemd: bool) -> String {
         let (version, of_machine, snippet) = match self {
-            Self::System | Self::Trixie => (2, VERSION_2, "corten.toml"),
-            Self::Forky => (3, VERSION_3, "corten-2.toml"),
+            Self::System | Self::Trixie => (2, VERSION_2, SNIPPET_1),
+            Self::Forky => (3, VERSION_3, SNIPPET_2),
         };
         let of_machine = format!("version = {version}{OF_ALL}{of_machine}");
-        let contrib = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/containerd");
-        let snippet = fs::read_to_string(contrib.join(snippet)).expect("a snippet");
         // It is a file of its own no more.
         let lines = snippet.lines().filter(|line| !line.starts_with("version"));
-        let snippet = lines.collect::<Vec<_>>().join("\n");
+        let mut snippet = lines.collect::<Vec<_>>().join("\n");
+        if systemd {
+            let commented = snippet.clone();
+            snippet = snippet.replace("# SystemdCgroup = true", "SystemdCgroup = true");
+            assert_ne!(snippet, commented, "it tells how");
+        }
         assert!(snippet.contains(INSTALLED), "{snippet}");
         let of_machine = of_machine
             .replace("HOME", &home.to_string_lossy())
             .replace("DEFAULT", runtime.name)
-            .replace("PAUSE", PAUSE);
+            .replace("PAUSE", PAUSE)
+            .replace("SYSTEMD", &systemd.to_string());
         // The peer is another binary under the shim of Go.
         let (tested, peer) = match runtime.name {
             "peer" => (INSTALLED, runtime.path.as_str()),
@@ -97,6 +100,9 @@ impl Release {
 /// Where the snippets say that corten and its shim are.
 const INSTALLED: &str = "/usr/sbin/corten";
 const INSTALLED_SHIM: &str = "/usr/sbin/containerd-shim-corten-v2";
+/// The snippets, for containerd 1 and 2.
+const SNIPPET_1: &str = include_str!("../../../contrib/containerd/corten.toml");
+const SNIPPET_2: &str = include_str!("../../../contrib/containerd/corten-2.toml");
 
 /// Both, after the version.
 const OF_ALL: &str = r#"
@@ -127,6 +133,7 @@ const VERSION_2: &str = r#"
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.peer.options]
   BinaryName = "PEER"
+  SystemdCgroup = SYSTEMD
 "#;
 
 /// containerd 2.
@@ -150,4 +157,5 @@ const VERSION_3: &str = r#"
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.peer.options]
   BinaryName = "PEER"
+  SystemdCgroup = SYSTEMD
 "#;

@@ -69,7 +69,6 @@ pub fn tell(session: &mut Session, _: &mut Plugin) {
 }
 
 fn tell_files(session: &mut Session, id: &str) {
-    let group = format!("{}/{id}", session.case.token());
-    assert!(!cgroup_directories(&group).is_empty(), "{group}");
-    session.note_cgroup_files(&group, &LIMIT_FILES);
+    assert!(!cgroup_directories(id).is_empty(), "{id}");
+    session.note_cgroup_files(id, &LIMIT_FILES);
 }

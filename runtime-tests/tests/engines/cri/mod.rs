@@ -1,6 +1,7 @@
 //! Pods of Kubernetes, through the CRI plugin of containerd. Every story is told three
 //! times, each time with another default runtime: corten with its own shim, corten
-//! under the shim of Go, and a peer under that. All three answers must be the same.
+//! under the shim of Go, and a peer under that. All three answers must be the same. Where
+//! systemd runs the machine, it makes all cgroups (`SystemdCgroup = true`).
 //!
 //! The client is `cri`, a program of this workspace: Debian has no crictl.
 
@@ -14,7 +15,9 @@ use crate::ctr::directory;
 use crate::daemon::{Daemon, remove_with_mounts};
 use crate::images::{Images, NAME, PAUSE};
 use crate::release::Release;
-use crate::session::{PATIENCE, Runtime, Session, compare_all, find_program, require};
+use crate::session::{
+    PATIENCE, Runtime, Session, cgroup_parent, compare_all, find_program, require, uses_systemd,
+};
 use crate::shim::{needs_the_shim, shim_of};
 
 mod confinement;
@@ -129,7 +132,7 @@ impl Plugin {
         let networks = home.join("net.d");
         fs::create_dir_all(&networks).expect("containerd's directory");
         fs::write(networks.join("10-pods.conflist"), network()).expect("network");
-        let config = release.configuration(&home, &session.runtime);
+        let config = release.configuration(&home, &session.runtime, uses_systemd(case));
         fs::write(home.join("config.toml"), config).expect("containerd's configuration");
         let plugin = Self {
             daemon: launch(case),
@@ -251,7 +254,7 @@ fn pod_config(session: &Session, name: &str) -> Value {
         "hostname": name,
         "log_directory": logs.to_string_lossy(),
         "linux": {
-            "cgroup_parent": format!("/{}", session.case.token()),
+            "cgroup_parent": cgroup_parent(session.case),
             "security_context": {"namespace_options": {"pid": 1}},
         },
     })

@@ -5,7 +5,7 @@ use std::fs;
 use containerd_shim_protos::api::Mount;
 use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
-use runtime_tests::{Case, convention, mounts_below};
+use runtime_tests::{Bundle, Case, convention, mounts_below};
 use serde_json::json;
 
 use crate::driver::{Stdio3, Task, options};
@@ -16,6 +16,14 @@ const CHAPTER: &str = "The shim: bad input";
 
 fn nowhere() -> Stdio3 {
     Stdio3::default()
+}
+
+/// A fifo that is missing where it could be made.
+fn lost(bundle: &Bundle) -> Stdio3 {
+    Stdio3 {
+        stdout: bundle.path.join("nosuch").to_string_lossy().into_owned(),
+        ..nowhere()
+    }
 }
 
 /// Every method with the ids that `task` has, but for `Create`.
@@ -178,10 +186,7 @@ fn nonsense(case: &mut Case) {
         telling.tell("its start", task.start("g"));
         telling.tell("its wait", task.wait("g"));
         telling.tell("its delete", task.delete("g"));
-        let lost = Stdio3 {
-            stdout: "/nosuch/fifo".to_owned(),
-            ..nowhere()
-        };
+        let lost = lost(&bundle);
         telling.tell(
             "exec with lost streams",
             task.exec("h", &process("true"), &lost),
@@ -238,10 +243,7 @@ fn creates_that_fail(case: &mut Case) {
         let answer = task.create_with(|request| request.rootfs = vec![mount("tmpfs", "tmpfs")]);
         telling.tell("a root without the program", answer);
         tell_nothing_is_there(telling, &task);
-        let lost = Stdio3 {
-            stdout: "/nosuch/fifo".to_owned(),
-            ..nowhere()
-        };
+        let lost = lost(&bundle);
         telling.tell("lost streams", task.create(&lost));
         tell_nothing_is_there(telling, &task);
         fs::write(bundle.path.join("config.json"), "{").expect("config.json");

@@ -76,10 +76,15 @@ pub async fn open_output(place: &Place) -> Result<Option<Output>, String> {
         let output = open_fifo(path).await;
         return output.map(Some).map_err(line);
     }
-    if create && let Some(parent) = std::path::Path::new(path).parent() {
-        std::fs::create_dir_all(parent).map_err(line)?;
+    let mut flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
+    // A path without `file://` is the client's to make: a fifo that is not there yet would
+    // become a file that nobody reads.
+    if create {
+        flags |= OFlags::CREATE;
+        if let Some(parent) = std::path::Path::new(path).parent() {
+            std::fs::create_dir_all(parent).map_err(line)?;
+        }
     }
-    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
     let file = open(path, flags, Mode::from_raw_mode(0o644)).map_err(|error| line(error.into()))?;
     Ok(Some(Output {
         sink: Sink::File(file),

@@ -41,9 +41,10 @@ test: lint test-deps handbook-deps undefended ## every test: unit, property, dif
 	$(MAKE) --no-print-directory test-vm-quick
 
 # Limits are ends of machines that hang: several times what a quiet one takes.
-test-vm: test-deps ## conformance, the `host` tests and podman's stories in an emulated machine: systemd, cgroup v2, AppArmor, SELinux, CRIU
-	$(CARGO) build --locked --profile fast -p corten
+test-vm: test-deps ## conformance, the `host` tests, the shim and podman's stories in an emulated machine: systemd, cgroup v2, AppArmor, SELinux, CRIU
+	$(CARGO) build --locked --profile fast -p corten -p containerd-shim-corten
 	scripts/vm/test $(OUT)/fast/corten 5400 host $(ARGS) -- conformance $(ARGS)
+	scripts/vm/test $(OUT)/fast/corten 3000 shim $(ARGS) $(if $(ARGS),,-- engines ctr)
 	scripts/vm/test $(OUT)/fast/corten 5400 engines $(or $(ARGS),podman)
 	VM_APPEND="lsm=landlock,lockdown,yama,selinux,bpf audit=0" scripts/vm/test $(OUT)/fast/corten 900 host selinux
 	VM_APPEND=systemd.unified_cgroup_hierarchy=0 scripts/vm/test $(OUT)/fast/corten 600 host hybrid

@@ -45,7 +45,7 @@ fn told(directory: &Path) -> String {
     fs::read_to_string(directory.join("told")).unwrap_or_default()
 }
 
-fn options(change: impl FnOnce(&mut CheckpointOptions)) -> Any {
+pub fn options(change: impl FnOnce(&mut CheckpointOptions)) -> Any {
     let mut options = CheckpointOptions::default();
     change(&mut options);
     Any {

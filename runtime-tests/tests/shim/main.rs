@@ -15,6 +15,7 @@ use runtime_tests::{Isolation, View};
 mod checkpoints;
 mod configured;
 mod crashes;
+mod criu;
 mod crowds;
 mod driver;
 mod listener;

@@ -11,12 +11,12 @@ use crate::crashes::end;
 use crate::driver::{Stdio3, Task};
 use crate::resources::{file, needs_controllers, tell_stats};
 use crate::service::exec;
-use crate::telling::{Telling, compare};
+use crate::telling::{Telling, alone, compare};
 
 const CHAPTER: &str = "The shim: scopes of systemd";
 
 /// Skips unless systemd runs this machine on pure cgroup v2.
-fn require(case: &Case) {
+pub fn require(case: &Case) {
     if !Path::new("/run/systemd/system").exists() || !case.view.is_unified() {
         skip("systemd does not run this machine, on cgroup v2 alone");
     }
@@ -132,6 +132,26 @@ fn killed_shim(case: &mut Case) {
         let deleted = telling.call.delete(&bundle.path, "c").expect("delete");
         telling.note("status", deleted.exit_status);
         telling.case.until_ended(pid.cast_signed());
+        scope.until_gone(telling);
+    });
+}
+
+/// Ours alone: the shim of Go that containerd 1.6 has tells nothing of it.
+#[convention("SystemdCgroup: out of memory in a scope: an event, and the container's end.")]
+fn out_of_memory(case: &mut Case) {
+    require(case);
+    alone(case, |telling| {
+        let (mut bundle, task, scope) = limited(telling);
+        bundle.config.shell("a=x; while :; do a=$a$a$a$a; done");
+        let memory = json!({"limit": 16 << 20, "swap": 16 << 20});
+        bundle.config.set("/linux/resources/memory", memory);
+        bundle.write();
+        telling.launch(&task, &Stdio3::default());
+        let ended = telling.must("wait", task.wait(""));
+        telling.note("exit status", ended.exit_status);
+        telling.until("/tasks/oom", "c", "");
+        telling.until("/tasks/exit", "c", "");
+        telling.remove(&task);
         scope.until_gone(telling);
     });
 }

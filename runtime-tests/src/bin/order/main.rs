@@ -64,6 +64,7 @@ mod layout {
             println!("    {pattern}");
         }
         println!("  }}\n}}\nINSERT AFTER .text;");
+        println!("{START}");
         println!("{SELDOM}");
         ExitCode::SUCCESS
     }
@@ -111,6 +112,13 @@ mod layout {
     /// makes a segment of its own is the physical address that follows it; nobody reads
     /// those of a program.
     const APART: &str = "(ALIGN(CONSTANT(MAXPAGESIZE)) + CONSTANT(MAXPAGESIZE))";
+
+    /// What the C library calls before `main` would lie in front of all other code: one
+    /// fault there, and the folio around it is mapped.
+    const START: &str = "SECTIONS {
+  .init : { KEEP(*(.init)) }
+}
+INSERT AFTER .text.first_used;";
 
     /// Constants that no container's start reads: tables of Unicode and of numbers,
     /// those of the C library's locales, what only error messages, panics, `stats` and
